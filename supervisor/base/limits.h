@@ -1,0 +1,80 @@
+// Every limit of Baton, each named once with the reason for its value.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "base/time.h"
+
+namespace baton::limits {
+
+// --- keeper ---
+// One message between keeper and master: an instance's whole argument and environment block fits.
+inline constexpr std::size_t message_bytes = 128 * 1024;
+// Descriptors in one message; the kernel's SCM_MAX_FD is 253.
+inline constexpr std::size_t message_descriptors = 250;
+// Names of held descriptors: a listener's identity (a unix path of 107 bytes) and a prefix fit.
+inline constexpr std::size_t held_name_bytes = 160;
+// Descriptors a keeper holds: four thousand listeners and instances with their pipes.
+inline constexpr std::size_t held_descriptors = 16'384;
+// Children of one keeper.
+inline constexpr std::size_t children = 8'192;
+// A master that was silent for so long is replaced; it beats every `heartbeat_interval`.
+inline constexpr Millis heartbeat_timeout = 5'000;
+inline constexpr Millis heartbeat_interval = 500;
+// Wait before a master that died is started again: none the first time, then doubling up to this.
+inline constexpr Millis master_backoff_first = 50;
+inline constexpr Millis master_backoff_max = 5'000;
+// A master that lived so long counts as sound, and its next death is the first again.
+inline constexpr Millis master_sound_after = 10'000;
+// After TERM the keeper waits so long for masters and instances, then kills.
+inline constexpr Millis fast_stop_grace = 1'500;
+
+// --- configuration ---
+inline constexpr std::size_t configuration_bytes = 4 * 1024 * 1024;
+inline constexpr std::size_t included_files = 256;
+inline constexpr std::size_t services = 2'048;
+inline constexpr std::size_t listeners = 2'048;
+inline constexpr std::uint32_t replicas = 1'024;
+
+// --- instances ---
+// Time to become ready where the configuration names none (systemd's DefaultTimeoutStartSec).
+inline constexpr Millis start_timeout = 90'000;
+// An instance may ask for more time to start (EXTEND_TIMEOUT_USEC), up to this in all.
+inline constexpr Millis start_timeout_extended = 3'600'000;
+// Starts of a new revision's instance that may fail before the rollover goes back.
+inline constexpr std::uint32_t rollout_attempts = 3;
+// An instance that was ready for so long starts its count of restarts anew.
+inline constexpr Millis stable_after = 10'000;
+// One line of captured output; a longer one is cut into pieces.
+inline constexpr std::size_t captured_line_bytes = 8 * 1024;
+// Captured output kept for `baton logs`, in all.
+inline constexpr std::size_t log_ring_bytes = 4 * 1024 * 1024;
+// One sd_notify datagram.
+inline constexpr std::size_t notify_bytes = 4 * 1024;
+// STATUS text of an instance that is kept.
+inline constexpr std::size_t status_text_bytes = 256;
+
+// --- steering ---
+// Sockets of all reuseport groups together (the size of the socket map).
+inline constexpr std::uint32_t steering_sockets = 16'384;
+// Places in one group's table of weights; 1/1024 is the finest share.
+inline constexpr std::uint32_t steering_places = 1'024;
+inline constexpr std::uint32_t steering_groups = 4'096;
+// Probes under way at once.
+inline constexpr std::uint32_t steering_probes = 4'096;
+inline constexpr std::uint32_t weight_max = 1'000;
+
+// --- probes ---
+inline constexpr std::size_t probe_response_bytes = 16 * 1024;
+
+// --- admin ---
+inline constexpr std::size_t admin_connections = 64;
+inline constexpr std::size_t admin_header_bytes = 16 * 1024;
+inline constexpr std::size_t admin_body_bytes = 1024 * 1024;
+inline constexpr Millis admin_request_timeout = 10'000;
+// Events kept for `baton events`, and those one slow reader may be behind before it is let go.
+inline constexpr std::size_t events_kept = 1'024;
+inline constexpr std::size_t subscriber_backlog = 1'024;
+
+}  // namespace baton::limits

@@ -1,0 +1,39 @@
+// What a function that can fail returns, and what a failure says.
+//
+// An Error tells what was attempted on what and why it failed: "bind 127.0.0.1:80: address already in
+// use". It is written once where it happens; callers add context in front with `context()`; it is
+// logged where it is handled. Exceptions of third-party libraries stop in the file that includes them.
+#pragma once
+
+#include <boost/system/result.hpp>
+#include <string>
+#include <string_view>
+
+namespace baton {
+
+class Error {
+  public:
+    Error() = default;
+    explicit Error(std::string message, int code = 0);
+
+    // `what` failed with errno `code`: "what: strerror(code)".
+    static Error system(std::string_view what, int code);
+
+    const std::string& message() const { return message_; }
+    // The errno behind the failure, or 0.
+    int code() const { return code_; }
+
+    // The same failure seen from one level up: "where: message".
+    Error context(std::string_view where) const;
+
+  private:
+    std::string message_;
+    int code_ = 0;
+};
+
+[[noreturn]] void throw_exception_from_error(const Error& error, const boost::source_location& at);
+
+template <class T>
+using Result = boost::system::result<T, Error>;
+
+}  // namespace baton

@@ -1,0 +1,151 @@
+#include "model/codec.h"
+
+#include <map>
+#include <optional>
+#include <type_traits>
+#include <vector>
+
+#include <boost/describe.hpp>
+#include <boost/json.hpp>
+#include <boost/mp11.hpp>
+#include <fmt/core.h>
+
+#include "model/configuration.h"
+#include "model/state.h"
+#include "model/views.h"
+
+namespace baton::model {
+namespace {
+
+namespace json = boost::json;
+namespace describe = boost::describe;
+
+template <class T>
+struct IsVector : std::false_type {};
+template <class T>
+struct IsVector<std::vector<T>> : std::true_type {};
+template <class T>
+struct IsMap : std::false_type {};
+template <class T>
+struct IsMap<std::map<std::string, T>> : std::true_type {};
+template <class T>
+struct IsOptional : std::false_type {};
+template <class T>
+struct IsOptional<std::optional<T>> : std::true_type {};
+
+// Reading ends at the first member of the wrong type; `path` tells where.
+class Reader {
+  public:
+    template <class T>
+    bool read(const json::value& from, T& to, const std::string& path) {
+        if constexpr (std::is_same_v<T, bool>) {
+            if (!from.is_bool()) return wrong(path, "true or false");
+            to = from.get_bool();
+        } else if constexpr (std::is_arithmetic_v<T>) {
+            boost::system::error_code ec;
+            to = from.to_number<T>(ec);
+            if (ec) return wrong(path, "a number in range");
+        } else if constexpr (std::is_same_v<T, std::string>) {
+            if (!from.is_string()) return wrong(path, "a string");
+            to = std::string(from.get_string());
+        } else if constexpr (std::is_enum_v<T>) {
+            if (!from.is_string() || !describe::enum_from_string(std::string(from.get_string()).c_str(), to)) {
+                return wrong(path, "a known name");
+            }
+        } else if constexpr (IsOptional<T>::value) {
+            to.reset();
+            if (!from.is_null() && !read(from, to.emplace(), path)) return false;
+        } else if constexpr (IsVector<T>::value) {
+            return read_vector(from, to, path);
+        } else if constexpr (IsMap<T>::value) {
+            if (!from.is_object()) return wrong(path, "an object");
+            to.clear();
+            for (const auto& [key, value] : from.get_object()) {
+                if (!read(value, to[std::string(key)], path + "." + std::string(key))) return false;
+            }
+        } else {
+            return read_struct(from, to, path);
+        }
+        return true;
+    }
+
+    const std::string& problem() const { return problem_; }
+
+  private:
+    template <class T>
+    bool read_vector(const json::value& from, std::vector<T>& to, const std::string& path) {
+        if (!from.is_array()) return wrong(path, "an array");
+        to.clear();
+        to.reserve(from.get_array().size());
+        for (const json::value& element : from.get_array()) {
+            if (!read(element, to.emplace_back(), fmt::format("{}[{}]", path, to.size() - 1))) return false;
+        }
+        return true;
+    }
+
+    template <class T>
+    bool read_struct(const json::value& from, T& to, const std::string& path) {
+        if (!from.is_object()) return wrong(path, "an object");
+        const json::object& object = from.get_object();
+        bool good = true;
+        boost::mp11::mp_for_each<describe::describe_members<T, describe::mod_public>>([&](auto member) {
+            if (!good) return;
+            if (const json::value* value = object.if_contains(member.name)) {
+                good = read(*value, to.*member.pointer, path + "." + member.name);
+            }
+        });
+        return good;
+    }
+
+    bool wrong(const std::string& path, std::string_view wanted) {
+        problem_ = fmt::format("{}: {} was expected", path.empty() ? "document" : path, wanted);
+        return false;
+    }
+
+    std::string problem_;
+};
+
+}  // namespace
+
+template <class T>
+std::string encode(const T& value) {
+    return json::serialize(json::value_from(value));
+}
+
+template <class T>
+Result<T> decode(std::string_view text) {
+    boost::system::error_code ec;
+    const json::value document = json::parse(text, ec);
+    if (ec) return Error("not JSON: " + ec.message());
+    T value{};
+    Reader reader;
+    if (!reader.read(document, value, "")) return Error(reader.problem());
+    return value;
+}
+
+#define BATON_CODEC(type)                      \
+    template std::string encode(const type&);  \
+    template Result<type> decode(std::string_view)
+
+BATON_CODEC(State);
+BATON_CODEC(Configuration);
+BATON_CODEC(ServiceSpec);
+BATON_CODEC(StatusView);
+BATON_CODEC(ServiceView);
+BATON_CODEC(InstanceView);
+BATON_CODEC(GenerationView);
+BATON_CODEC(NodeView);
+BATON_CODEC(EventView);
+BATON_CODEC(LogLineView);
+BATON_CODEC(ProgressView);
+BATON_CODEC(ProblemView);
+BATON_CODEC(std::vector<ServiceView>);
+BATON_CODEC(std::vector<InstanceView>);
+BATON_CODEC(std::vector<ListenerView>);
+BATON_CODEC(std::vector<GenerationView>);
+BATON_CODEC(std::vector<RevisionView>);
+BATON_CODEC(std::vector<NodeView>);
+
+#undef BATON_CODEC
+
+}  // namespace baton::model

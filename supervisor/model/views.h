@@ -1,0 +1,140 @@
+// What the supervisor shows of itself: the documents of the admin API, which `baton` prints. A view is
+// made for one answer and says what an operator asks at night; it is no state.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <boost/describe/class.hpp>
+
+#include "base/time.h"
+
+namespace baton::model {
+
+struct InstanceView {
+    std::string name;     // "web/1"
+    std::string service;
+    std::string state;    // an InstanceState
+    std::string version;
+    std::uint64_t revision = 0;
+    std::uint64_t id = 0; // unique for each start
+    std::int64_t pid = 0; // 0: no process
+    std::uint32_t restarts = 0;
+    Millis since = 0;     // milliseconds in this state
+    std::uint32_t weight = 1;
+    std::string status;   // what the program said of itself (STATUS=)
+    std::string last_exit;  // "exited 1", "killed by signal 9"; empty: never ended
+};
+BOOST_DESCRIBE_STRUCT(InstanceView, (), (name, service, state, version, revision, id, pid, restarts, since, weight, status, last_exit))
+
+struct ServiceView {
+    std::string name;
+    std::string state;  // running, degraded, starting, rolling, stopping, stopped, failed
+    std::string version;
+    std::uint64_t revision = 0;
+    std::uint32_t replicas = 0;
+    std::uint32_t ready = 0;
+    std::string delivery;
+    std::string steering;  // "kernel", "shared", "-" without listeners
+    std::string rollout;   // empty, or a sentence: "rolling to revision 3: 1 of 2 ready"
+    std::vector<std::string> listeners;
+};
+BOOST_DESCRIBE_STRUCT(ServiceView, (), (name, state, version, revision, replicas, ready, delivery, steering, rollout, listeners))
+
+struct ListenerView {
+    std::string name;
+    std::string identity;
+    std::string protocol;
+    std::string service;
+    std::string steering;
+    std::uint32_t sockets = 0;
+    std::uint32_t queued = 0;  // connections waiting to be accepted
+    std::string state;         // listening, closing
+};
+BOOST_DESCRIBE_STRUCT(ListenerView, (), (name, identity, protocol, service, steering, sockets, queued, state))
+
+struct GenerationView {
+    std::uint32_t generation = 0;
+    std::int64_t pid = 0;
+    std::string role;    // owner, standby (the old master of an upgrade), trial (the new one)
+    std::string binary;
+    std::string version;
+    std::string phase;   // of the upgrade it is part of: idle, trial, proved, handed
+    Millis since = 0;
+};
+BOOST_DESCRIBE_STRUCT(GenerationView, (), (generation, pid, role, binary, version, phase, since))
+
+struct RevisionView {
+    std::string service;
+    std::uint64_t revision = 0;
+    std::string version;
+    std::string state;  // current, previous, rejected
+    std::string command;
+    std::string reason; // why it was rejected
+};
+BOOST_DESCRIBE_STRUCT(RevisionView, (), (service, revision, version, state, command, reason))
+
+struct NodeView {
+    std::string name;
+    std::string state;
+    std::int64_t keeper_pid = 0;
+    std::int64_t master_pid = 0;
+    std::uint32_t generation = 0;
+    std::string version;
+    std::string steering;  // "kernel", or "shared: why"
+    std::string cgroups;   // "v2", or "none: why"
+    std::string configuration;
+    Millis uptime = 0;
+};
+BOOST_DESCRIBE_STRUCT(NodeView, (), (name, state, keeper_pid, master_pid, generation, version, steering, cgroups, configuration, uptime))
+
+struct StatusView {
+    NodeView node;
+    std::vector<GenerationView> generations;
+    std::vector<ServiceView> services;
+    std::vector<InstanceView> instances;
+};
+BOOST_DESCRIBE_STRUCT(StatusView, (), (node, generations, services, instances))
+
+struct EventView {
+    std::uint64_t number = 0;
+    std::string time;  // 2026-01-31T12:00:00.123Z
+    std::string kind;  // "instance.ready", "rollout.failed", "upgrade.committed", ...
+    std::string subject;  // "web/1", "web", "generation 4"
+    std::string text;
+};
+BOOST_DESCRIBE_STRUCT(EventView, (), (number, time, kind, subject, text))
+
+struct LogLineView {
+    std::uint64_t number = 0;
+    std::string time;
+    std::string instance;
+    std::string text;
+};
+BOOST_DESCRIBE_STRUCT(LogLineView, (), (number, time, instance, text))
+
+// One line of a long command's answer; the last one of a command has `done`.
+struct ProgressView {
+    std::string phase;
+    std::string text;
+    std::uint32_t percent = 0;
+    bool done = false;
+    bool succeeded = false;
+    std::vector<std::string> details;  // on failure: what failed, the log's last lines
+};
+BOOST_DESCRIBE_STRUCT(ProgressView, (), (phase, text, percent, done, succeeded, details))
+
+// RFC 9457.
+struct ProblemView {
+    std::string type = "about:blank";
+    std::string title;
+    int status = 0;
+    std::string detail;
+    std::vector<std::string> errors;
+};
+BOOST_DESCRIBE_STRUCT(ProblemView, (), (type, title, status, detail, errors))
+
+}  // namespace baton::model
