@@ -14,7 +14,9 @@ namespace baton {
 class Error {
   public:
     Error() = default;
-    explicit Error(std::string message, int code = 0);
+    // Two arguments on purpose: were an Error made from a string alone, a Result<std::string> could not
+    // tell a value from a failure. Without an errno use failed().
+    Error(std::string message, int code);
 
     // `what` failed with errno `code`: "what: strerror(code)".
     static Error system(std::string_view what, int code);
@@ -30,6 +32,9 @@ class Error {
     std::string message_;
     int code_ = 0;
 };
+
+// An Error without an errno.
+Error failed(std::string message);
 
 [[noreturn]] void throw_exception_from_error(const Error& error, const boost::source_location& at);
 

@@ -42,7 +42,7 @@ Result<Millis> parse_duration(std::string_view text) {
             return count * known.millis;
         }
     }
-    return Error(fmt::format("'{}' is not a duration; write for example \"500ms\", \"5s\", \"10m\" or \"1h\"", text));
+    return failed(fmt::format("'{}' is not a duration; write for example \"500ms\", \"5s\", \"10m\" or \"1h\"", text));
 }
 
 std::string format_duration(Millis duration) {

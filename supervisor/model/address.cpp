@@ -14,7 +14,7 @@ namespace {
 constexpr std::size_t unix_path_bytes = sizeof(sockaddr_un::sun_path) - 1;
 
 Error malformed(std::string_view text, std::string_view why) {
-    return Error(fmt::format("'{}' is not an address: {}; write HOST:PORT, [V6]:PORT, unix:/PATH or unix:@NAME", text, why));
+    return failed(fmt::format("'{}' is not an address: {}; write HOST:PORT, [V6]:PORT, unix:/PATH or unix:@NAME", text, why));
 }
 
 Result<std::uint16_t> parse_port(std::string_view text, std::string_view whole) {

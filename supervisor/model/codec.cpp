@@ -116,10 +116,10 @@ template <class T>
 Result<T> decode(std::string_view text) {
     boost::system::error_code ec;
     const json::value document = json::parse(text, ec);
-    if (ec) return Error("not JSON: " + ec.message());
+    if (ec) return failed("not JSON: " + ec.message());
     T value{};
     Reader reader;
-    if (!reader.read(document, value, "")) return Error(reader.problem());
+    if (!reader.read(document, value, "")) return failed(reader.problem());
     return value;
 }
 

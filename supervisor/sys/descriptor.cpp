@@ -56,7 +56,7 @@ Result<std::string> read_all(const UniqueFd& fd, std::size_t limit) {
         if (got < 0) return Error::system("read a file", errno);
         if (got == 0) return bytes;
         bytes.append(buffer.data(), static_cast<std::size_t>(got));
-        if (bytes.size() > limit) return Error("read a file: it is larger than " + std::to_string(limit) + " bytes");
+        if (bytes.size() > limit) return failed("read a file: it is larger than " + std::to_string(limit) + " bytes");
     }
 }
 
