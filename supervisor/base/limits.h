@@ -36,6 +36,23 @@ inline constexpr std::size_t included_files = 256;
 inline constexpr std::size_t services = 2'048;
 inline constexpr std::size_t listeners = 2'048;
 inline constexpr std::uint32_t replicas = 1'024;
+// Name of a service or listener.
+inline constexpr std::size_t name_bytes = 64;
+// A configured time; a longer one is a mistake, and sums of times stay far from overflow.
+inline constexpr Millis configured_duration = 366LL * 86'400'000;
+// Command, version and environment of one service: they must fit in a keeper's message with the
+// variables the supervisor adds.
+inline constexpr std::size_t instance_block_bytes = 96 * 1024;
+// Parts of one dotted key, and arrays and inline tables within each other: the schema needs far less,
+// and the TOML library recurses for each without a bound of its own.
+inline constexpr std::size_t toml_key_parts = 32;
+inline constexpr std::size_t toml_nesting = 32;
+// A path that sockaddr_un takes.
+inline constexpr std::size_t socket_path_bytes = 107;
+// What is appended to the admin socket's path during an upgrade.
+inline constexpr std::size_t admin_socket_suffix_bytes = 16;
+// The longest name of a socket below runtime_dir, with its separator.
+inline constexpr std::size_t runtime_socket_name_bytes = 32;
 
 // --- instances ---
 // Time to become ready where the configuration names none (systemd's DefaultTimeoutStartSec).
@@ -73,8 +90,34 @@ inline constexpr std::size_t admin_connections = 64;
 inline constexpr std::size_t admin_header_bytes = 16 * 1024;
 inline constexpr std::size_t admin_body_bytes = 1024 * 1024;
 inline constexpr Millis admin_request_timeout = 10'000;
+// Connections that follow events or logs; fewer than there may be in all, so that a command always finds a place.
+inline constexpr std::size_t admin_streams = 48;
+// Commands under way at once, also those whose client has gone.
+inline constexpr std::size_t admin_commands = 32;
+// Steps of a command that its client has not read yet; older ones are dropped, the verdict never.
+inline constexpr std::size_t admin_progress_backlog = 256;
+// A stream without news says so often that it is alive.
+inline constexpr Millis admin_keep_alive = 15'000;
+// Views put into one piece of a stream.
+inline constexpr std::size_t admin_stream_piece_bytes = 64 * 1024;
+// After a refused request: so long its rest is read, so that the client gets to see the answer.
+inline constexpr Millis admin_linger = 1'000;
+// A listening socket that cannot be accepted from (no descriptors left) is tried again after this.
+inline constexpr Millis admin_accept_backoff = 100;
+// Lines that one `baton logs` may ask for, and those it gets where it names no count.
+inline constexpr std::uint32_t log_lines_max = 65'536;
+inline constexpr std::uint32_t log_lines_default = 100;
 // Events kept for `baton events`, and those one slow reader may be behind before it is let go.
 inline constexpr std::size_t events_kept = 1'024;
 inline constexpr std::size_t subscriber_backlog = 1'024;
+
+// --- command line ---
+// An answer that is a document; also a connection to a supervisor that does not accept.
+inline constexpr Millis client_answer_timeout = 15'000;
+// A connection that broke in the middle of a command is tried again for so long, this often.
+inline constexpr Millis client_reconnect = 30'000;
+inline constexpr Millis client_retry_interval = 200;
+// One document, one event, one line of progress.
+inline constexpr std::size_t client_document_bytes = 64 * 1024 * 1024;
 
 }  // namespace baton::limits

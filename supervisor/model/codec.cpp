@@ -12,6 +12,7 @@
 
 #include "model/configuration.h"
 #include "model/state.h"
+#include "model/upgrade.h"
 #include "model/views.h"
 
 namespace baton::model {
@@ -127,7 +128,9 @@ Result<T> decode(std::string_view text) {
     template std::string encode(const type&);  \
     template Result<type> decode(std::string_view)
 
-BATON_CODEC(State);
+BATON_CODEC(Counters);
+BATON_CODEC(Service);
+BATON_CODEC(Upgrade);
 BATON_CODEC(Configuration);
 BATON_CODEC(ServiceSpec);
 BATON_CODEC(StatusView);

@@ -22,7 +22,7 @@
 // stopping   was sent the stop signal; KILL follows at the deadline not in map
 // backoff    its process ended; the next one starts at the deadline its socket keeps its queue
 // failed     given up: the limit of restarts is reached             its socket keeps its queue
-// completed  ended as the restart policy allows                     its socket keeps its queue
+// completed  ended as the restart policy allows, or an operator asked for its socket keeps its queue
 // gone       its record is about to be removed
 #pragma once
 
@@ -51,6 +51,7 @@ struct InstanceEdge {
 inline constexpr std::array instance_edges{
     InstanceEdge{InstanceState::waiting, InstanceState::starting},    // dependencies are ready
     InstanceEdge{InstanceState::waiting, InstanceState::gone},        // no longer wanted
+    InstanceEdge{InstanceState::waiting, InstanceState::completed},   // an operator stops it
     InstanceEdge{InstanceState::starting, InstanceState::ready},      // says or shows it is ready
     InstanceEdge{InstanceState::starting, InstanceState::backoff},    // ended before it was ready
     InstanceEdge{InstanceState::starting, InstanceState::failed},
@@ -75,12 +76,15 @@ inline constexpr std::array instance_edges{
     InstanceEdge{InstanceState::unready, InstanceState::gone},
     InstanceEdge{InstanceState::draining, InstanceState::stopping},   // its queue is empty, or time is over
     InstanceEdge{InstanceState::draining, InstanceState::starting},   // ended while it was to restart
+    InstanceEdge{InstanceState::draining, InstanceState::completed},
     InstanceEdge{InstanceState::draining, InstanceState::gone},
     InstanceEdge{InstanceState::stopping, InstanceState::starting},   // ended, and was to restart
     InstanceEdge{InstanceState::stopping, InstanceState::backoff},    // ended after it was too slow or hung
     InstanceEdge{InstanceState::stopping, InstanceState::failed},
+    InstanceEdge{InstanceState::stopping, InstanceState::completed},
     InstanceEdge{InstanceState::stopping, InstanceState::gone},
     InstanceEdge{InstanceState::backoff, InstanceState::starting},
+    InstanceEdge{InstanceState::backoff, InstanceState::completed},
     InstanceEdge{InstanceState::backoff, InstanceState::gone},
     InstanceEdge{InstanceState::failed, InstanceState::starting},     // an operator starts it again
     InstanceEdge{InstanceState::failed, InstanceState::gone},
@@ -89,8 +93,8 @@ inline constexpr std::array instance_edges{
 };
 
 // Why a process is being ended, which decides what follows when it has.
-enum class Ending { none, remove, restart, replace_hung };
-BOOST_DESCRIBE_ENUM(Ending, none, remove, restart, replace_hung)
+enum class Ending { none, remove, restart, park, replace_hung };
+BOOST_DESCRIBE_ENUM(Ending, none, remove, restart, park, replace_hung)
 
 // A socket of a reuseport group that belongs to one instance.
 struct InstanceSocket {
@@ -111,7 +115,6 @@ struct Instance {
     std::int64_t pid = 0;     // 0: no process
     Millis started = 0;       // when the process was asked for
     bool was_ready = false;   // this process was ready once
-    Millis stop_after = 0;    // draining: the queue was seen empty
     std::uint32_t restarts = 0;       // in all
     std::uint32_t failures = 0;       // ends in a row without having been stable
     std::uint32_t weight = 1;
@@ -123,7 +126,7 @@ struct Instance {
 };
 BOOST_DESCRIBE_STRUCT(Instance, (),
                       (service, ordinal, revision, state, since, deadline, ending, id, pid, started, was_ready,
-                       stop_after, restarts, failures, weight, killed, watchdog, sockets, status_text, last_exit))
+                       restarts, failures, weight, killed, watchdog, sockets, status_text, last_exit))
 using boost::describe::operators::operator==;
 
 inline std::string name_of(const Instance& instance) {

@@ -1,0 +1,526 @@
+#include "keeper/keeper.h"
+
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include <fmt/core.h>
+
+#include "base/limits.h"
+#include "sys/channel.h"
+#include "sys/spawn.h"
+
+namespace baton::keeper {
+namespace {
+
+constexpr std::size_t state_bytes = 64 * 1024 * 1024;
+constexpr Millis checker_timeout = 5'000;
+
+void say(const std::string& text) {
+    const std::string line = "batond: keeper: " + text + "\n";
+    [[maybe_unused]] const ssize_t written = ::write(STDERR_FILENO, line.data(), line.size());
+}
+
+Millis backoff(std::uint32_t failures) {
+    if (failures <= 1) return 0;
+    return std::min(limits::master_backoff_max, limits::master_backoff_first << std::min(failures - 2, 10U));
+}
+
+std::vector<std::string> role_environment(const char* role) {
+    std::vector<std::string> environment = sys::own_environment();
+    std::erase_if(environment, [](const std::string& variable) { return variable.starts_with("BATON_ROLE="); });
+    environment.push_back(std::string("BATON_ROLE=") + role);
+    return environment;
+}
+
+}  // namespace
+
+Keeper::Keeper(State state) : state_(std::move(state)) {}
+
+int Keeper::run() {
+    auto null = sys::open_null();
+    auto signals = sys::signal_descriptor({SIGCHLD, SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2, SIGWINCH});
+    if (!null || !signals) {
+        say((null ? signals.error() : null.error()).message());
+        return 1;
+    }
+    null_ = std::move(*null);
+    signals_ = std::move(*signals);
+    sys::adopt_orphans();
+    if (state_.incumbent().incarnation == 0) start_first_master();
+    reap_all();  // what ended while this program was being replaced
+    last_turn_ = monotonic_now();
+    while (!finished_) {
+        std::vector<sys::Poll> set{{signals_.get()}};
+        std::vector<std::uint32_t> generations;
+        for (const auto& [generation, master] : state_.masters) {
+            if (!master.channel.valid()) continue;
+            set.push_back({master.channel.get(), master.lagging});
+            generations.push_back(generation);
+        }
+        const Millis wait = next_deadline() == never ? -1 : std::clamp<Millis>(next_deadline() - monotonic_now(), 0, 60'000);
+        sys::poll_descriptors(set, static_cast<int>(wait));
+        deadlines();
+        for (std::size_t i = 0; i < generations.size(); ++i) {
+            const auto found = state_.masters.find(generations[i]);
+            if (found == state_.masters.end() || !found->second.channel.valid()) continue;
+            if (set[i + 1].writable && found->second.lagging) {
+                found->second.lagging = false;
+                push(found->second, pack(Resync{}));
+            }
+            if (set[i + 1].readable) receive(found->second);
+        }
+        if (set[0].readable) this->signals();
+    }
+    finish();
+    return exit_status_;
+}
+
+// --- masters ---
+
+void Keeper::start_first_master() {
+    Master& master = state_.incumbent();
+    state_.owner = master.generation;
+    start_master(master);
+}
+
+void Keeper::start_master(Master& master) {
+    master.restart_at = never;
+    master.ready = false;
+    master.started = master.last_heard = monotonic_now();
+    master.heartbeat_timeout = limits::heartbeat_timeout;
+    auto channel = sys::make_channel();
+    sys::SpawnSpec spec;
+    spec.path = master.path;
+    spec.image = master.image.get();
+    spec.arguments = {fmt::format("batond: master process (gen {}) {}", master.generation, master.path)};
+    spec.environment = role_environment("master");
+    spec.parent_death_signal = SIGKILL;
+    auto spawned = Result<sys::Spawned>(sys::Spawned{});
+    if (channel) {
+        spec.descriptors = {null_.get(), STDOUT_FILENO, STDERR_FILENO, channel->second.get()};
+        spawned = sys::spawn(spec);
+    }
+    if (!channel || !spawned) {
+        say((channel ? spawned.error() : channel.error()).message());
+        master.pid = 0;
+        master_ended(master.generation, 127 << 8);
+        return;
+    }
+    master.pid = spawned->pid;
+    master.pidfd = std::move(spawned->pidfd);
+    master.channel = std::move(channel->first);
+    Tail tail;
+    tail.add(master.note).add(master.path);
+    for (const std::string& argument : state_.arguments) tail.add(argument);
+    push(master, pack(Welcome{master.generation, master.incarnation, state_.owner, state_.incumbent().generation,
+                              ::getpid(), static_cast<std::uint32_t>(state_.masters.size() - 1)},
+                      0, tail));
+    ++master.incarnation;
+    for (const auto& [generation, other] : state_.masters) {
+        if (generation == master.generation) continue;
+        push(master, pack(MasterStarted{generation, other.pid, 0, 0}, 0, Tail().add(other.path)));
+        if (other.ready) push(master, pack(MasterReady{generation}));
+    }
+    push(master, pack(Owner{state_.owner, state_.fence}));
+}
+
+void Keeper::master_ended(std::uint32_t generation, int status) {
+    Master& master = state_.masters.at(generation);
+    master.pid = 0;
+    master.pidfd.reset();
+    master.channel.reset();
+    const bool incumbent = generation == state_.incumbent().generation;
+    if (!master.leaving) say(fmt::format("master of generation {}: {}", generation, sys::describe_status(status)));
+    if (master.leaving || !incumbent || stop_deadline_ != never || !state_.ever_ready) {
+        forget_master(generation, status);
+        return;
+    }
+    if (monotonic_now() - master.started > limits::master_sound_after) master.failures = 0;
+    master.restart_at = monotonic_now() + backoff(++master.failures);
+}
+
+void Keeper::forget_master(std::uint32_t generation, int status) {
+    const bool left = state_.masters.at(generation).leaving;
+    const bool owned = state_.owner == generation;
+    state_.masters.erase(generation);
+    if (state_.masters.empty()) {
+        finished_ = true;
+        exit_status_ = left || stop_deadline_ != never ? 0 : 1;
+        return;
+    }
+    push_all(pack(MasterGone{generation, status, left ? 1U : 0U, 0}));
+    if (owned) give(state_.incumbent().generation);
+}
+
+void Keeper::give(std::uint32_t generation) {
+    state_.owner = generation;
+    ++state_.fence;
+    push_all(pack(Owner{state_.owner, state_.fence}));
+}
+
+void Keeper::on_ready(Master& master) {
+    master.ready = true;
+    state_.ever_ready = true;
+    if (state_.ready_pipe.valid()) {
+        [[maybe_unused]] const ssize_t told = ::write(state_.ready_pipe.get(), "R", 1);
+        state_.ready_pipe.reset();
+    }
+    for (auto& [generation, other] : state_.masters) {
+        if (generation != master.generation) push(other, pack(MasterReady{master.generation}));
+    }
+    if (master.generation != state_.owner) return;
+    for (const int signal : std::exchange(pending_signals_, {})) push(master, pack(Signalled{signal}));
+}
+
+// --- signals, children, time ---
+
+void Keeper::signals() {
+    while (const auto taken = sys::take_signal(signals_)) {
+        if (taken->signal == SIGCHLD) {
+            reap_all();
+        } else if (taken->signal == SIGWINCH && taken->from_kernel) {
+            continue;  // a terminal changed its size
+        } else {
+            // A terminal that hangs up ends what runs in its foreground.
+            forward(taken->signal == SIGHUP && taken->from_kernel ? SIGTERM : taken->signal);
+        }
+    }
+}
+
+void Keeper::forward(int signal) {
+    const bool fast = signal == SIGTERM || signal == SIGINT;
+    // Beyond the master's own deadline, so that it is the keeper's only if the master fails at it.
+    if (fast && stop_deadline_ == never) stop_deadline_ = monotonic_now() + limits::fast_stop_grace * 2;
+    if (fast || signal == SIGQUIT) {
+        push_all(pack(Signalled{signal}));
+        const bool nobody = std::all_of(state_.masters.begin(), state_.masters.end(), [](const auto& m) { return m.second.pid == 0; });
+        if (fast && nobody) finished_ = true;
+        if (fast || !nobody) return;
+    }
+    Master& owner = state_.masters.at(state_.owner);
+    if (owner.ready) {
+        push(owner, pack(Signalled{signal}));
+    } else if (std::find(pending_signals_.begin(), pending_signals_.end(), signal) == pending_signals_.end()) {
+        pending_signals_.push_back(signal);
+    }
+}
+
+void Keeper::reap_all() {
+    while (const auto pid = sys::peek_ended_child()) reap_one(*pid);
+}
+
+void Keeper::reap_one(pid_t pid) {
+    const auto child = std::find_if(state_.children.begin(), state_.children.end(),
+                                    [&](const auto& entry) { return entry.second.pid == pid && !entry.second.exited; });
+    if (child != state_.children.end()) {
+        // Before it is reaped, while its group's number cannot be another's: nothing of it stays behind.
+        sys::signal_group(pid, SIGKILL);
+        child->second.status = sys::reap(pid).status;
+        child->second.exited = true;
+        child->second.pidfd.reset();
+        push(state_.masters.at(state_.owner), pack(Exited{child->first, pid, child->second.status}));
+        return;
+    }
+    const int status = sys::reap(pid).status;
+    if (checker_ && checker_->pid == pid) return checker_ended(status);
+    for (auto& [generation, master] : state_.masters) {
+        if (master.pid == pid) return master_ended(generation, status);
+    }
+    // A stranger: an orphan of some child, or of pid 1.
+}
+
+Millis Keeper::next_deadline() const {
+    Millis next = std::min(stop_deadline_, checker_ ? checker_->deadline : never);
+    for (const auto& [generation, master] : state_.masters) {
+        next = std::min(next, master.pid == 0 ? master.restart_at : master.last_heard + master.heartbeat_timeout);
+    }
+    return next;
+}
+
+void Keeper::deadlines() {
+    const Millis now = monotonic_now();
+    // This process was stopped or the machine slept: then silence proves nothing.
+    const bool slept = now - std::exchange(last_turn_, now) > 60'000 + limits::heartbeat_timeout / 2;
+    std::vector<std::uint32_t> due;
+    for (auto& [generation, master] : state_.masters) {
+        if (slept) master.last_heard = now;
+        if (master.pid == 0 && master.restart_at <= now) due.push_back(generation);
+        if (master.pid == 0 || master.last_heard + master.heartbeat_timeout > now) continue;
+        say(fmt::format("master of generation {} was silent for {} ms: killed", generation, now - master.last_heard));
+        static_cast<void>(sys::send_signal(master.pidfd, SIGKILL));
+        master.last_heard = now;
+    }
+    for (const std::uint32_t generation : due) start_master(state_.masters.at(generation));
+    if (checker_ && checker_->deadline <= now) {
+        static_cast<void>(sys::send_signal(checker_->pidfd, SIGKILL));
+        checker_->deadline = never;
+    }
+    if (stop_deadline_ <= now) finished_ = true;
+}
+
+void Keeper::finish() {
+    // Whatever is left: masters that hung, instances of a master that failed to stop them, strangers.
+    while (sys::kill_all_children()) sys::reap(-1);
+}
+
+// --- requests ---
+
+void Keeper::receive(Master& master) {
+    const std::uint32_t generation = master.generation;
+    for (;;) {
+        auto received = sys::receive_message(master.channel);
+        if (!received && received.error().code() == EMSGSIZE) continue;
+        if (!received) return;
+        if (received->bytes.empty()) {
+            // Its end is closed: it is ending or broken; its exit or its silence decides.
+            master.channel.reset();
+            return;
+        }
+        master.last_heard = monotonic_now();
+        const auto message = Message::open(received->bytes);
+        if (message) {
+            handle(master, *message, received->descriptors);
+        } else {
+            say(message.error().message());
+        }
+        const auto still = state_.masters.find(generation);
+        if (still == state_.masters.end() || !still->second.channel.valid()) return;
+    }
+}
+
+void Keeper::handle(Master& master, const Message& message, std::vector<sys::UniqueFd>& descriptors) {
+    const auto strings = message.strings();
+    const std::string first = strings && !strings->empty() ? strings->front() : std::string();
+    const bool incumbent = master.generation == state_.incumbent().generation;
+    switch (message.type()) {
+        case Hello::type:
+            if (const auto hello = message.body<Hello>()) master.heartbeat_timeout = std::max<Millis>(hello->heartbeat_timeout_ms, 100);
+            return;
+        case Beat::type: return;
+        case Ready::type: return on_ready(master);
+        case ListHeld::type: return list_held(master, first);
+        case ListChildren::type: {
+            const auto list = message.body<ListChildren>();
+            return list ? list_children(master, list->after) : refuse(master, message, list.error().message());
+        }
+        case Note::type: master.note = first; return;
+        case Leave::type: master.leaving = true; return;
+        case Tell::type: {
+            const auto tell = message.body<Tell>();
+            const auto to = tell ? state_.masters.find(tell->generation) : state_.masters.end();
+            if (to == state_.masters.end()) return refuse(master, message, "no such master");
+            return push(to->second, pack(Told{master.generation}, 0, Tail().add(first)));
+        }
+        case SignalMaster::type: {
+            const auto request = message.body<SignalMaster>();
+            const auto to = request ? state_.masters.find(request->generation) : state_.masters.end();
+            if (!incumbent || to == state_.masters.end() || to->second.pid == 0) return refuse(master, message, "no such master, or not the incumbent");
+            static_cast<void>(sys::send_signal(to->second.pidfd, request->signal));
+            return;
+        }
+        case Transfer::type: {
+            const auto request = message.body<Transfer>();
+            const bool allowed = master.generation == state_.owner || (incumbent && request && request->generation == master.generation);
+            if (!request || !allowed || !state_.masters.contains(request->generation)) return refuse(master, message, "not the owner");
+            return give(request->generation);
+        }
+        default: break;
+    }
+    if (master.generation != state_.owner || message.fence() != state_.fence) {
+        return refuse(master, message, fmt::format("generation {} with fence {} is not the owner ({} with {})", master.generation,
+                                                   message.fence(), state_.owner, state_.fence));
+    }
+    handle_as_owner(master, message, descriptors);
+}
+
+void Keeper::handle_as_owner(Master& master, const Message& message, std::vector<sys::UniqueFd>& descriptors) {
+    const auto strings = message.strings();
+    switch (message.type()) {
+        case Hold::type: return on_hold(master, message, descriptors);
+        case Release::type:
+            if (strings && !strings->empty()) state_.held.erase(strings->front());
+            return;
+        case Spawn::type: return on_spawn(master, message, descriptors);
+        case Signal::type: {
+            const auto request = message.body<Signal>();
+            const auto child = request ? state_.children.find(request->id) : state_.children.end();
+            if (child == state_.children.end() || child->second.exited) return;  // it ended meanwhile: Exited says so
+            if (request->whole_group != 0) return sys::signal_group(child->second.pid, request->signal);
+            static_cast<void>(sys::send_signal(child->second.pidfd, request->signal));
+            return;
+        }
+        case Forget::type: {
+            const auto request = message.body<Forget>();
+            const auto child = request ? state_.children.find(request->id) : state_.children.end();
+            if (child != state_.children.end() && child->second.exited) state_.children.erase(child);
+            return;
+        }
+        case StartMaster::type: return on_start_master(master, message);
+        case ReplaceKeeper::type: return on_replace(master);
+        default: return refuse(master, message, "unknown request");
+    }
+}
+
+void Keeper::on_hold(Master& master, const Message& message, std::vector<sys::UniqueFd>& descriptors) {
+    const auto names = message.strings();
+    if (!names || names->size() != 1 || descriptors.size() != 1 || names->front().size() > limits::held_name_bytes) {
+        return refuse(master, message, "hold: one name and one descriptor");
+    }
+    if (state_.held.size() >= limits::held_descriptors && !state_.held.contains(names->front())) {
+        return refuse(master, message, "hold: too many descriptors");
+    }
+    state_.held[names->front()] = std::move(descriptors.front());
+}
+
+void Keeper::on_spawn(Master& master, const Message& message, std::vector<sys::UniqueFd>& descriptors) {
+    const auto body = message.body<Spawn>();
+    auto strings = message.strings();
+    const auto answer = [&](std::uint64_t id, std::int32_t pid, const std::string& why, int code) {
+        push(master, pack(SpawnDone{id, pid, code}, 0, Tail().add(why)));
+    };
+    if (!body || !strings) return refuse(master, message, "spawn: malformed");
+    const std::uint64_t wanted = std::uint64_t{2} + body->argument_count + body->environment_count + body->group_count;
+    if (strings->size() != wanted || body->argument_count == 0 || descriptors.size() < 1U + body->has_cgroup) {
+        return answer(body->id, 0, "spawn: malformed", EINVAL);
+    }
+    if (state_.children.size() >= limits::children) return answer(body->id, 0, "spawn: too many children", EAGAIN);
+    if (state_.children.contains(body->id)) return answer(body->id, 0, "spawn: this number is taken", EEXIST);
+
+    sys::SpawnSpec spec;
+    auto next = strings->begin();
+    spec.path = *next++;
+    spec.directory = *next++;
+    spec.arguments.assign(next, next + body->argument_count);
+    next += body->argument_count;
+    spec.environment.assign(next, next + body->environment_count);
+    next += body->environment_count;
+    for (; next != strings->end(); ++next) spec.groups.push_back(static_cast<std::uint32_t>(std::strtoul(next->c_str(), nullptr, 10)));
+    spec.uid = body->uid;
+    spec.gid = body->gid;
+    spec.umask = body->umask;
+    spec.nofile = body->nofile;
+    spec.parent_death_signal = SIGTERM;
+    if (body->has_cgroup != 0) spec.cgroup_procs = descriptors.back().get();
+    spec.descriptors = {null_.get(), descriptors[0].get(), descriptors[0].get()};
+    for (std::size_t i = 1; i < descriptors.size() - body->has_cgroup; ++i) spec.descriptors.push_back(descriptors[i].get());
+
+    auto spawned = sys::spawn(spec);
+    if (!spawned) return answer(body->id, 0, spawned.error().message(), spawned.error().code());
+    const pid_t pid = spawned->pid;
+    state_.children[body->id] = Child{pid, std::move(spawned->pidfd), false, 0};
+    answer(body->id, pid, "", 0);
+}
+
+void Keeper::on_start_master(Master& master, const Message& message) {
+    const auto strings = message.strings();
+    if (!strings || strings->empty() || state_.masters.size() != 1) return refuse(master, message, "an upgrade is on");
+    auto image = sys::open_image(strings->front());
+    if (!image) {
+        return push(master, pack(MasterStarted{0, 0, image.error().code(), 0}, 0, Tail().add(image.error().message())));
+    }
+    Master fresh;
+    fresh.generation = state_.next_generation++;
+    fresh.path = strings->front();
+    fresh.image = std::move(*image);
+    Master& placed = state_.masters[fresh.generation] = std::move(fresh);
+    const std::uint32_t generation = placed.generation;
+    start_master(placed);
+    const auto started = state_.masters.find(generation);
+    if (started != state_.masters.end()) push(master, pack(MasterStarted{generation, started->second.pid, 0, 0}, 0, Tail().add(strings->front())));
+}
+
+void Keeper::list_held(Master& master, const std::string& after) {
+    Tail names;
+    std::vector<int> descriptors;
+    auto entry = after.empty() ? state_.held.begin() : state_.held.upper_bound(after);
+    for (; entry != state_.held.end() && descriptors.size() < limits::message_descriptors; ++entry) {
+        names.add(entry->first);
+        descriptors.push_back(entry->second.get());
+    }
+    push(master, pack(HeldPage{static_cast<std::uint32_t>(descriptors.size()), entry != state_.held.end() ? 1U : 0U}, 0, names), descriptors);
+}
+
+void Keeper::list_children(Master& master, std::uint64_t after) {
+    constexpr std::uint32_t page = 1024;
+    Tail records;
+    std::uint32_t count = 0;
+    auto entry = state_.children.upper_bound(after);
+    for (; entry != state_.children.end() && count < page; ++entry, ++count) {
+        const ChildRecord record{entry->first, entry->second.pid, entry->second.status, entry->second.exited ? 1U : 0U, 0};
+        records.add_raw(&record, sizeof(record));
+    }
+    push(master, pack(ChildrenPage{count, entry != state_.children.end() ? 1U : 0U}, 0, records));
+}
+
+void Keeper::push(Master& master, const std::string& bytes, const std::vector<int>& descriptors) {
+    if (!master.channel.valid()) return;
+    const auto sent = sys::send_message(master.channel, bytes, descriptors);
+    // It does not read. Nothing is queued here: it will list the children again when it does.
+    if (!sent && sent.error().code() == EAGAIN) master.lagging = true;
+}
+
+void Keeper::push_all(const std::string& bytes) {
+    for (auto& [generation, master] : state_.masters) push(master, bytes);
+}
+
+void Keeper::refuse(Master& master, const Message& message, const std::string& why) {
+    push(master, pack(Refused{message.type()}, 0, Tail().add(why)));
+}
+
+// --- the keeper's own program ---
+
+void Keeper::on_replace(Master& master) {
+    const auto fail = [&](const std::string& why) { push(master, pack(KeeperReplaced{EINVAL}, 0, Tail().add(why))); };
+    if (checker_) return fail("it is being replaced already");
+    auto memory = sys::sealed_memory("baton-keeper", save(state_));
+    if (!memory) return fail(memory.error().message());
+    sys::SpawnSpec spec;
+    spec.path = master.path;
+    spec.image = master.image.get();
+    spec.arguments = {"batond: keeper check"};
+    spec.environment = role_environment("check");
+    spec.descriptors = {null_.get(), null_.get(), STDERR_FILENO, memory->get()};
+    spec.parent_death_signal = SIGKILL;
+    auto spawned = sys::spawn(spec);
+    if (!spawned) return fail(spawned.error().message());
+    checker_ = Checker{spawned->pid, std::move(spawned->pidfd), master.generation, monotonic_now() + checker_timeout};
+}
+
+void Keeper::checker_ended(int status) {
+    const auto requester = state_.masters.find(checker_->generation);
+    checker_.reset();
+    if (requester == state_.masters.end()) return;
+    std::string why = "the new image did not pass its check: " + sys::describe_status(status);
+    if (status == 0) why = become(requester->second.image).message();
+    push(requester->second, pack(KeeperReplaced{EINVAL}, 0, Tail().add(why)));
+}
+
+Error Keeper::become(const sys::UniqueFd& image) {
+    auto memory = sys::sealed_memory("baton-keeper", save(state_));
+    if (!memory) return memory.error();
+    std::vector<int> kept{memory->get(), state_.ready_pipe.get()};
+    for (const auto& [generation, master] : state_.masters) kept.insert(kept.end(), {master.pidfd.get(), master.channel.get(), master.image.get()});
+    for (const auto& [id, child] : state_.children) kept.push_back(child.pidfd.get());
+    for (const auto& [name, fd] : state_.held) kept.push_back(fd.get());
+    std::erase(kept, -1);
+    for (const int fd : kept) static_cast<void>(sys::keep_across_exec(fd, true));
+    auto environment = role_environment("keeper");
+    std::erase_if(environment, [](const std::string& variable) { return variable.starts_with("BATON_STATE="); });
+    environment.push_back(fmt::format("BATON_STATE={}", memory->get()));
+    Error error = sys::execute(image, {"batond: keeper"}, environment);
+    for (const int fd : kept) static_cast<void>(sys::keep_across_exec(fd, false));
+    return error;
+}
+
+int check_state(const sys::UniqueFd& state) {
+    const auto bytes = sys::read_all(state, state_bytes);
+    if (!bytes) return 1;
+    auto loaded = load(*bytes);
+    if (!loaded || loaded->masters.empty()) return 1;
+    ::_exit(0);  // the numbers in it are the running keeper's descriptors, not this process's
+}
+
+}  // namespace baton::keeper

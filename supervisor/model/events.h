@@ -1,0 +1,92 @@
+// What can happen to services: the only inputs of plan/step. Ids are those of the keeper's children.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/time.h"
+#include "model/configuration.h"
+
+namespace baton::model {
+
+// Time passed; what is due is done.
+struct Tick {};
+// A valid configuration whose new listeners are open. `retry`: an operator asked, so a revision that
+// was taken back is tried again.
+struct Configured {
+    Configuration configuration;
+    bool retry = false;
+};
+struct ChildStarted {
+    std::uint64_t id = 0;
+    std::int64_t pid = 0;
+};
+struct ChildNotStarted {
+    std::uint64_t id = 0;
+    std::string why;
+};
+struct ChildExited {
+    std::uint64_t id = 0;
+    int status = 0;  // as waitpid gives it
+};
+struct KnownChild {
+    std::uint64_t id = 0;
+    std::int64_t pid = 0;
+    bool exited = false;
+    int status = 0;
+};
+// This master has just become the owner (or lost track): all children the keeper knows.
+struct Adopted {
+    std::vector<KnownChild> children;
+};
+// One sd_notify datagram.
+struct Notified {
+    std::uint64_t id = 0;
+    bool ready = false;
+    bool stopping = false;
+    bool watchdog = false;
+    std::optional<std::string> status;
+    Millis extend = 0;
+};
+enum class ProbeKind { startup, readiness, liveness };
+// A probe reached its threshold of successes or failures in a row.
+struct Probed {
+    std::uint64_t id = 0;
+    ProbeKind kind = ProbeKind::readiness;
+    bool passed = false;
+    std::string why;
+};
+// No client waits any more on the sockets of a draining instance.
+struct QueueEmpty {
+    std::uint64_t id = 0;
+};
+struct ListenerDrained {
+    std::string identity;
+};
+enum class PowerChange { start, stop, restart };
+struct PowerAsked {
+    PowerChange change = PowerChange::start;
+    std::string service;
+    std::optional<std::uint32_t> ordinal;
+};
+struct ScaleAsked {
+    std::string service;
+    std::uint32_t replicas = 1;
+};
+struct WeightAsked {
+    std::string service;
+    std::uint32_t ordinal = 1;
+    std::uint32_t weight = 1;
+};
+// Everything ends; `fast`: without draining.
+struct StopAsked {
+    bool fast = false;
+};
+
+using Event = std::variant<Tick, Configured, ChildStarted, ChildNotStarted, ChildExited, Adopted, Notified, Probed,
+                           QueueEmpty, ListenerDrained, PowerAsked, ScaleAsked, WeightAsked, StopAsked>;
+
+}  // namespace baton::model

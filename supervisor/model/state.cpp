@@ -1,0 +1,44 @@
+#include "model/state.h"
+
+#include <fmt/core.h>
+
+#include "model/codec.h"
+
+namespace baton::model {
+
+const Revision* find_revision(const Service& service, std::uint64_t number) {
+    for (const Revision& revision : service.revisions) {
+        if (revision.number == number) return &revision;
+    }
+    return nullptr;
+}
+
+std::string revision_digest(const ServiceSpec& spec, const std::vector<ListenerSpec>& listeners) {
+    // What can change under a running process is left out; the rest decides.
+    ServiceSpec process;
+    process.name = spec.name;
+    process.version = spec.version;
+    process.command = spec.command;
+    process.delivery = spec.delivery;
+    process.environment = spec.environment;
+    process.directory = spec.directory;
+    process.user = spec.user;
+    process.umask = spec.umask;
+    process.limits = spec.limits;
+    std::string text = encode(process);
+    if (spec.liveness.type == ProbeType::notify) text += "watchdog";
+    for (const ListenerSpec& listener : listeners) text += listener.name + identity(listener);
+
+    // FNV-1a, 64 bits: it tells versions of one service apart, it does not defend against anybody.
+    std::uint64_t hash = 0xcbf29ce484222325U;
+    for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3U;
+    return fmt::format("{:016x}", hash);
+}
+
+std::uint32_t wanted_replicas(const Service& service) {
+    if (service.scale > 0) return service.scale;
+    const Revision* revision = find_revision(service, service.current);
+    return revision == nullptr ? 0 : revision->spec.replicas;
+}
+
+}  // namespace baton::model

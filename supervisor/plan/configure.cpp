@@ -1,0 +1,129 @@
+#include "plan/configure.h"
+
+#include <algorithm>
+
+#include <fmt/core.h>
+
+namespace baton::plan {
+
+using model::Configuration;
+using model::ListenerSpec;
+using model::Revision;
+using model::RolloutPhase;
+using model::Service;
+using model::ServiceSpec;
+
+namespace {
+
+std::vector<ListenerSpec> listeners_of(const Configuration& configuration, const std::string& service) {
+    std::vector<ListenerSpec> list;
+    for (const ListenerSpec& listener : configuration.listeners) {
+        if (listener.service == service) list.push_back(listener);
+    }
+    return list;
+}
+
+Revision* revision_at(Service& service, std::uint64_t number) {
+    for (Revision& revision : service.revisions) {
+        if (revision.number == number) return &revision;
+    }
+    return nullptr;
+}
+
+// Settings that apply to running processes: every revision that stays follows the new ones.
+void adopt_settings(Revision& revision, const ServiceSpec& fresh) {
+    ServiceSpec process = revision.spec;
+    revision.spec = fresh;
+    revision.spec.version = process.version;
+    revision.spec.command = process.command;
+    revision.spec.environment = process.environment;
+    revision.spec.directory = process.directory;
+    revision.spec.user = process.user;
+    revision.spec.umask = process.umask;
+    revision.spec.limits = process.limits;
+}
+
+void begin_rollout(Turn& turn, Service& service, std::uint64_t to) {
+    // Where to go back to is the last revision that was wholly in place.
+    if (service.phase != RolloutPhase::rolling) service.previous = service.current;
+    service.current = to;
+    service.phase = RolloutPhase::rolling;
+    service.rollout_began = turn.now;
+    service.rollout_failures = 0;
+    service.rejected = {};
+    turn.announce("rollout.started", service.name, fmt::format("to revision {}", to));
+}
+
+void update(Turn& turn, Service& service, const ServiceSpec& spec, const std::vector<ListenerSpec>& listeners, bool retry) {
+    const std::string digest = revision_digest(spec, listeners);
+    const Revision* current = find_revision(service, service.current);
+    if (current->spec.replicas != spec.replicas) service.scale = 0;
+    service.removed = false;
+    for (Revision& revision : service.revisions) {
+        adopt_settings(revision, spec);
+        // A backlog or a name may change without a new socket.
+        if (revision.digest == digest) revision.listeners = listeners;
+    }
+    if (current->digest == digest) return;
+    if (service.rejected.revision != 0 && service.rejected.digest == digest && !retry) return;
+    const auto same = std::find_if(service.revisions.begin(), service.revisions.end(), [&](const Revision& r) { return r.digest == digest; });
+    if (same != service.revisions.end()) return begin_rollout(turn, service, same->number);
+    service.revisions.push_back({turn.state.counters.next_revision++, digest, spec, listeners});
+    begin_rollout(turn, service, service.revisions.back().number);
+}
+
+void add(Turn& turn, const ServiceSpec& spec, const std::vector<ListenerSpec>& listeners) {
+    Service service;
+    service.name = spec.name;
+    service.current = turn.state.counters.next_revision++;
+    service.revisions.push_back({service.current, revision_digest(spec, listeners), spec, listeners});
+    turn.state.services.emplace(spec.name, std::move(service));
+    turn.announce("service.added", spec.name, "");
+}
+
+void close_left(Turn& turn, const Configuration& old, const Configuration& fresh) {
+    const auto has = [](const Configuration& in, const std::string& id) {
+        return std::any_of(in.listeners.begin(), in.listeners.end(), [&](const ListenerSpec& l) { return identity(l) == id; });
+    };
+    auto& closing = turn.state.counters.closing;
+    std::erase_if(closing, [&](const auto& listener) { return has(fresh, identity(listener.spec)); });
+    for (const ListenerSpec& listener : old.listeners) {
+        if (has(fresh, identity(listener))) continue;
+        const auto service = turn.state.services.find(listener.service);
+        const Revision* revision = service == turn.state.services.end() ? nullptr : find_revision(service->second, service->second.current);
+        const Millis patience = revision == nullptr ? 30'000 : revision->spec.stop.drain_timeout;
+        closing.push_back({listener, turn.now + patience});
+        turn.announce("listener.closing", listener.name, identity(listener) + " takes no new connection");
+    }
+}
+
+}  // namespace
+
+void configure(Turn& turn, const model::Configured& event) {
+    const Configuration& fresh = event.configuration;
+    close_left(turn, turn.state.configuration, fresh);
+    for (const ServiceSpec& spec : fresh.services) {
+        const auto listeners = listeners_of(fresh, spec.name);
+        const auto known = turn.state.services.find(spec.name);
+        if (known == turn.state.services.end()) {
+            add(turn, spec, listeners);
+        } else {
+            update(turn, known->second, spec, listeners, event.retry);
+        }
+    }
+    for (auto& [name, service] : turn.state.services) {
+        const bool present = std::any_of(fresh.services.begin(), fresh.services.end(), [&](const auto& spec) { return spec.name == name; });
+        if (!present && !service.removed) turn.announce("service.removed", name, "no longer in the configuration");
+        if (!present) service.removed = true;
+    }
+    turn.state.configuration = fresh;
+}
+
+void renew(Turn& turn, Service& service) {
+    Revision again = *revision_at(service, service.current);
+    again.number = turn.state.counters.next_revision++;
+    service.revisions.push_back(again);
+    begin_rollout(turn, service, again.number);
+}
+
+}  // namespace baton::plan

@@ -1,0 +1,258 @@
+#include "plan/instance.h"
+
+#include <csignal>
+#include <sys/wait.h>
+
+#include <algorithm>
+
+#include <boost/describe/enum_to_string.hpp>
+#include <fmt/core.h>
+
+#include "base/check.h"
+#include "base/limits.h"
+
+namespace baton::plan {
+
+using model::Ending;
+using model::Instance;
+using model::InstanceState;
+using model::ProbeType;
+using model::RestartPolicy;
+using model::Service;
+using model::ServiceSpec;
+
+namespace {
+
+const char* name(InstanceState state) {
+    return boost::describe::enum_to_string(state, "?");
+}
+
+Millis start_timeout(const ServiceSpec& spec) {
+    if (spec.startup.type == ProbeType::none) return limits::start_timeout;
+    return spec.startup.initial_delay + spec.startup.interval * spec.startup.failure + spec.startup.timeout;
+}
+
+// What must come before an instance is ready, apart from its process.
+bool waits_for_readiness(const ServiceSpec& spec) {
+    return spec.readiness.type != ProbeType::none || spec.startup.type != ProbeType::none;
+}
+
+void send_stop(Turn& turn, const ServiceSpec& spec, Instance& instance, int signal, Millis patience, const std::string& reason) {
+    become(turn, instance, InstanceState::stopping, reason);
+    instance.killed = false;
+    instance.deadline = turn.now + patience;
+    turn.act(model::SignalProcess{instance.id, signal == 0 ? spec.stop.signal : signal, false});
+}
+
+Millis restart_delay(const ServiceSpec& spec, const Instance& instance) {
+    // The first restart of a program that was ready is immediate: a crash should cost as little as can be.
+    const std::uint32_t steps = instance.was_ready ? instance.failures - 1 : instance.failures;
+    if (steps == 0) return 0;
+    Millis delay = spec.restart.backoff;
+    for (std::uint32_t i = 1; i < steps && delay < spec.restart.backoff_max; ++i) delay *= 2;
+    return std::min(delay, spec.restart.backoff_max);
+}
+
+void become_ready(Turn& turn, const ServiceSpec& spec, Instance& instance, const std::string& reason) {
+    become(turn, instance, InstanceState::ready, reason);
+    instance.was_ready = true;
+    static_cast<void>(spec);
+}
+
+}  // namespace
+
+const ServiceSpec& spec_of(const Service& service, const Instance& instance) {
+    const model::Revision* revision = find_revision(service, instance.revision);
+    CHECK(revision != nullptr);
+    return revision->spec;
+}
+
+std::string describe_end(int status) {
+    if (WIFSIGNALED(status)) return fmt::format("killed by signal {}", WTERMSIG(status));
+    return fmt::format("exited {}", WEXITSTATUS(status));
+}
+
+void become(Turn& turn, Instance& instance, InstanceState to, const std::string& reason) {
+    const bool legal = std::any_of(model::instance_edges.begin(), model::instance_edges.end(),
+                                   [&](const auto& edge) { return edge.from == instance.state && edge.to == to; });
+    CHECK(legal);
+    instance.state = to;
+    instance.since = turn.now;
+    instance.deadline = never;
+    const bool bad = to == InstanceState::backoff || to == InstanceState::failed || to == InstanceState::unready;
+    turn.announce(std::string("instance.") + name(to), name_of(instance), reason, bad);
+}
+
+void start(Turn& turn, Service& service, Instance& instance, const std::string& reason) {
+    const ServiceSpec& spec = spec_of(service, instance);
+    instance.id = turn.state.counters.next_child++;
+    instance.pid = 0;
+    instance.started = turn.now;
+    instance.was_ready = false;
+    instance.watchdog = 0;
+    instance.ending = Ending::none;
+    instance.status_text.clear();
+    become(turn, instance, InstanceState::starting, reason);
+    instance.deadline = turn.now + start_timeout(spec);
+    turn.act(model::StartProcess{instance.id});
+}
+
+void tell_to_go(Turn& turn, Service& service, Instance& instance, Ending ending) {
+    const ServiceSpec& spec = spec_of(service, instance);
+    switch (instance.state) {
+        case InstanceState::waiting:
+        case InstanceState::backoff:
+        case InstanceState::failed:
+        case InstanceState::completed:
+            if (ending == Ending::restart) return start(turn, service, instance, "told to restart");
+            instance.ending = ending;
+            if (ending == Ending::remove) return become(turn, instance, InstanceState::gone, "no longer wanted");
+            if (instance.state == InstanceState::waiting || instance.state == InstanceState::backoff) {
+                become(turn, instance, InstanceState::completed, "told to stop");
+            }
+            return;
+        case InstanceState::starting:
+            instance.ending = ending;
+            return send_stop(turn, spec, instance, 0, spec.stop.kill_timeout, "told to go before it was ready");
+        case InstanceState::ready:
+        case InstanceState::unready:
+            instance.ending = ending;
+            become(turn, instance, InstanceState::draining, ending == Ending::restart ? "told to restart" : "told to go");
+            instance.deadline = turn.now + spec.stop.drain_timeout;
+            if (instance.sockets.empty()) on_queue_empty(turn, service, instance);
+            return;
+        case InstanceState::draining:
+        case InstanceState::stopping:
+            // It ends anyway; to be removed or parked outweighs to come back.
+            if (instance.ending != Ending::remove) instance.ending = ending;
+            return;
+        case InstanceState::gone: return;
+    }
+}
+
+void end_hung(Turn& turn, Service& service, Instance& instance, int signal, const std::string& reason) {
+    const ServiceSpec& spec = spec_of(service, instance);
+    if (instance.state != InstanceState::starting && instance.state != InstanceState::ready && instance.state != InstanceState::unready) return;
+    instance.ending = Ending::replace_hung;
+    send_stop(turn, spec, instance, signal, spec.stop.kill_timeout, reason);
+}
+
+void on_started(Turn& turn, Service& service, Instance& instance, std::int64_t pid) {
+    instance.pid = pid;
+    const ServiceSpec& spec = spec_of(service, instance);
+    if (instance.state == InstanceState::starting && !waits_for_readiness(spec)) {
+        become_ready(turn, spec, instance, "started");
+    }
+}
+
+void on_ended(Turn& turn, Service& service, Instance& instance, const std::string& how, bool success) {
+    const ServiceSpec& spec = spec_of(service, instance);
+    const bool was_stable = instance.was_ready && instance.state == InstanceState::ready && turn.now - instance.since >= limits::stable_after;
+    instance.pid = 0;
+    instance.last_exit = how;
+    if (instance.ending == Ending::remove) return become(turn, instance, InstanceState::gone, how);
+    if (instance.ending == Ending::park) return become(turn, instance, InstanceState::completed, how + ", told to stop");
+    if (instance.ending == Ending::restart) {
+        instance.failures = 0;
+        ++instance.restarts;
+        return start(turn, service, instance, how + ", restarted");
+    }
+
+    if (service.phase == model::RolloutPhase::rolling && instance.revision == service.current) ++service.rollout_failures;
+    const bool final_end = spec.restart.policy == RestartPolicy::never || (spec.restart.policy == RestartPolicy::on_failure && success);
+    if (final_end) return become(turn, instance, success ? InstanceState::completed : InstanceState::failed, how);
+    if (was_stable) instance.failures = 0;
+    ++instance.failures;
+    if (spec.restart.limit > 0 && instance.failures > spec.restart.limit) {
+        return become(turn, instance, InstanceState::failed, fmt::format("{}; given up after {} restarts in a row", how, spec.restart.limit));
+    }
+    ++instance.restarts;
+    instance.ending = Ending::none;
+    const Millis delay = restart_delay(spec, instance);
+    if (delay == 0 && instance.state != InstanceState::starting) return start(turn, service, instance, how + ", started again");
+    become(turn, instance, InstanceState::backoff, fmt::format("{}; next start in {}", how, format_duration(delay)));
+    instance.deadline = turn.now + delay;
+}
+
+void on_notified(Turn& turn, Service& service, Instance& instance, const model::Notified& said) {
+    const ServiceSpec& spec = spec_of(service, instance);
+    if (said.status) instance.status_text = said.status->substr(0, limits::status_text_bytes);
+    if (said.watchdog) instance.watchdog = turn.now;
+    if (said.extend > 0 && instance.state == InstanceState::starting) {
+        instance.deadline = std::max(instance.deadline, std::min(turn.now + said.extend, instance.started + limits::start_timeout_extended));
+    }
+    if (said.extend > 0 && instance.state == InstanceState::stopping && !instance.killed) {
+        instance.deadline = std::max(instance.deadline, std::min(turn.now + said.extend, instance.since + limits::start_timeout_extended));
+    }
+    const bool by_notify = spec.readiness.type == ProbeType::notify ||
+                           (spec.readiness.type == ProbeType::none && spec.startup.type == ProbeType::notify);
+    if (said.ready && instance.state == InstanceState::starting && by_notify) become_ready(turn, spec, instance, "said it is ready");
+    // It ends by itself: no new connection for it, and time to finish what it has.
+    if (said.stopping && instance.state == InstanceState::ready) become(turn, instance, InstanceState::unready, "said it is stopping");
+}
+
+void on_probed(Turn& turn, Service& service, Instance& instance, const model::Probed& probed) {
+    const ServiceSpec& spec = spec_of(service, instance);
+    switch (probed.kind) {
+        case model::ProbeKind::startup:
+            if (instance.state != InstanceState::starting) return;
+            if (!probed.passed) return end_hung(turn, service, instance, 0, "startup probe failed: " + probed.why);
+            // The readiness probe, if any, has the word from here on.
+            if (spec.readiness.type == ProbeType::none) become_ready(turn, spec, instance, "startup probe passed");
+            return;
+        case model::ProbeKind::readiness:
+            if (probed.passed && instance.state == InstanceState::starting) become_ready(turn, spec, instance, "readiness probe passed");
+            else if (probed.passed && instance.state == InstanceState::unready) become_ready(turn, spec, instance, "readiness probe passed again");
+            else if (!probed.passed && instance.state == InstanceState::ready) become(turn, instance, InstanceState::unready, "readiness probe failed: " + probed.why);
+            return;
+        case model::ProbeKind::liveness:
+            if (!probed.passed) end_hung(turn, service, instance, 0, "liveness probe failed: " + probed.why);
+            return;
+    }
+}
+
+void on_queue_empty(Turn& turn, Service& service, Instance& instance) {
+    if (instance.state != InstanceState::draining) return;
+    const ServiceSpec& spec = spec_of(service, instance);
+    // The stop signal is what tells an inheriting program to go; it has drain_timeout to finish what it
+    // accepted, then kill_timeout as every other.
+    send_stop(turn, spec, instance, 0, spec.stop.drain_timeout + spec.stop.kill_timeout, "nobody waits on its sockets");
+}
+
+void on_time(Turn& turn, Service& service, Instance& instance) {
+    if (deadline_of(service, instance) > turn.now) return;
+    const ServiceSpec& spec = spec_of(service, instance);
+    switch (instance.state) {
+        case InstanceState::starting:
+            if (service.phase == model::RolloutPhase::rolling && instance.revision == service.current) {
+                service.rollout_failures = limits::rollout_attempts;
+            }
+            return end_hung(turn, service, instance, 0, fmt::format("not ready within {}", format_duration(turn.now - instance.started)));
+        case InstanceState::draining: return on_queue_empty(turn, service, instance);
+        case InstanceState::stopping:
+            turn.announce("instance.killed", name_of(instance), "did not end in time", true);
+            turn.act(model::SignalProcess{instance.id, SIGKILL, true});
+            instance.killed = true;
+            instance.deadline = turn.now + spec.stop.kill_timeout + 1000;  // again: KILL can wait for the disk
+            return;
+        case InstanceState::backoff: return start(turn, service, instance, "its wait is over");
+        case InstanceState::ready:
+        case InstanceState::unready: return end_hung(turn, service, instance, SIGABRT, "its watchdog was silent");
+        default: return;
+    }
+}
+
+Millis deadline_of(const Service& service, const Instance& instance) {
+    const bool running = instance.state == InstanceState::ready || instance.state == InstanceState::unready;
+    const ServiceSpec& spec = spec_of(service, instance);
+    if (running && spec.liveness.type == ProbeType::notify) {
+        return std::max(instance.watchdog, instance.since) + spec.liveness.interval * spec.liveness.failure;
+    }
+    return instance.deadline;
+}
+
+bool is_available(const Service& service, const Instance& instance, Millis now) {
+    return instance.state == InstanceState::ready && now - instance.since >= spec_of(service, instance).rollout.min_ready;
+}
+
+}  // namespace baton::plan

@@ -1,0 +1,34 @@
+// The machine of one instance: what happens to it in each state. Internal to plan/.
+#pragma once
+
+#include <string>
+
+#include "model/state.h"
+#include "plan/turn.h"
+
+namespace baton::plan {
+
+// The only place where an instance changes its state; `reason` goes into the event.
+void become(Turn& turn, model::Instance& instance, model::InstanceState to, const std::string& reason);
+
+// Asks for a process. The instance must have none.
+void start(Turn& turn, model::Service& service, model::Instance& instance, const std::string& reason);
+// Ends it in the orderly way; what follows is `ending`'s. Does nothing when it is on its way already.
+void tell_to_go(Turn& turn, model::Service& service, model::Instance& instance, model::Ending ending);
+// Ends it now: it does not answer.
+void end_hung(Turn& turn, model::Service& service, model::Instance& instance, int signal, const std::string& reason);
+
+void on_started(Turn& turn, model::Service& service, model::Instance& instance, std::int64_t pid);
+void on_ended(Turn& turn, model::Service& service, model::Instance& instance, const std::string& how, bool success);
+void on_notified(Turn& turn, model::Service& service, model::Instance& instance, const model::Notified& said);
+void on_probed(Turn& turn, model::Service& service, model::Instance& instance, const model::Probed& probed);
+void on_queue_empty(Turn& turn, model::Service& service, model::Instance& instance);
+void on_time(Turn& turn, model::Service& service, model::Instance& instance);
+
+// When on_time has something to do for it.
+Millis deadline_of(const model::Service& service, const model::Instance& instance);
+bool is_available(const model::Service& service, const model::Instance& instance, Millis now);
+const model::ServiceSpec& spec_of(const model::Service& service, const model::Instance& instance);
+std::string describe_end(int status);
+
+}  // namespace baton::plan

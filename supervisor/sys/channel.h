@@ -1,0 +1,28 @@
+// A pair of SOCK_SEQPACKET sockets between keeper and master: whole messages, each with descriptors.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/result.h"
+#include "sys/descriptor.h"
+
+namespace baton::sys {
+
+// Both ends non-blocking.
+Result<std::pair<UniqueFd, UniqueFd>> make_channel();
+
+// One whole message. An Error with code() EAGAIN: the other side does not read; nothing was sent.
+Result<void> send_message(const UniqueFd& channel, std::string_view bytes, const std::vector<int>& descriptors = {});
+
+struct Received {
+    std::string bytes;  // empty: the other side is gone
+    std::vector<UniqueFd> descriptors;
+};
+// An Error with code() EAGAIN: nothing there. A message that was cut (too long, too many descriptors)
+// is an Error with EMSGSIZE; its descriptors are closed.
+Result<Received> receive_message(const UniqueFd& channel);
+
+}  // namespace baton::sys

@@ -1,0 +1,138 @@
+#include "sys/process.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+
+#include <fmt/core.h>
+
+namespace baton::sys {
+
+void block_all_signals() {
+    struct sigaction normal {};
+    normal.sa_handler = SIG_DFL;
+    for (int signal = 1; signal < NSIG; ++signal) ::sigaction(signal, &normal, nullptr);
+    sigset_t all;
+    ::sigfillset(&all);
+    ::sigprocmask(SIG_SETMASK, &all, nullptr);
+}
+
+Result<UniqueFd> signal_descriptor(const std::vector<int>& signals) {
+    sigset_t set;
+    ::sigemptyset(&set);
+    for (const int signal : signals) ::sigaddset(&set, signal);
+    UniqueFd fd(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
+    if (!fd.valid()) return Error::system("create a signal descriptor", errno);
+    return fd;
+}
+
+std::optional<TakenSignal> take_signal(const UniqueFd& signals) {
+    signalfd_siginfo info{};
+    if (::read(signals.get(), &info, sizeof(info)) != sizeof(info)) return std::nullopt;
+    return TakenSignal{static_cast<int>(info.ssi_signo), info.ssi_code == SI_KERNEL};
+}
+
+std::optional<pid_t> peek_ended_child() {
+    siginfo_t info{};
+    if (::waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) != 0 || info.si_pid == 0) return std::nullopt;
+    return info.si_pid;
+}
+
+Ended reap(pid_t pid) {
+    Ended ended{pid, 0};
+    while (::waitpid(pid, &ended.status, 0) < 0 && errno == EINTR) {
+    }
+    return ended;
+}
+
+Result<void> send_signal(const UniqueFd& pidfd, int signal) {
+    if (::syscall(SYS_pidfd_send_signal, pidfd.get(), signal, nullptr, 0) != 0) {
+        return Error::system(fmt::format("send signal {}", signal), errno);
+    }
+    return {};
+}
+
+void signal_group(pid_t leader, int signal) {
+    ::kill(-leader, signal);
+}
+
+void adopt_orphans() {
+    ::prctl(PR_SET_CHILD_SUBREAPER, 1);
+}
+
+bool kill_all_children() {
+    const std::string path = fmt::format("/proc/self/task/{}/children", ::getpid());
+    std::FILE* file = std::fopen(path.c_str(), "re");
+    if (file == nullptr) return false;
+    bool any = false;
+    for (int pid = 0; std::fscanf(file, "%d", &pid) == 1; any = true) ::kill(pid, SIGKILL);
+    std::fclose(file);
+    return any;
+}
+
+void set_name(const char* name) {
+    ::prctl(PR_SET_NAME, name);
+}
+
+void poll_descriptors(std::vector<Poll>& set, int timeout_ms) {
+    std::vector<pollfd> raw;
+    raw.reserve(set.size());
+    for (const Poll& entry : set) {
+        raw.push_back({entry.descriptor, static_cast<short>(POLLIN | (entry.want_write ? POLLOUT : 0)), 0});
+    }
+    if (::poll(raw.data(), raw.size(), timeout_ms) <= 0) return;
+    for (std::size_t i = 0; i < set.size(); ++i) {
+        set[i].readable = (raw[i].revents & (POLLIN | POLLHUP | POLLERR)) != 0;
+        set[i].writable = (raw[i].revents & POLLOUT) != 0;
+    }
+}
+
+Error execute(const UniqueFd& image, const std::vector<std::string>& arguments,
+              const std::vector<std::string>& environment) {
+    std::vector<char*> argv;
+    std::vector<char*> envp;
+    for (const std::string& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
+    for (const std::string& variable : environment) envp.push_back(const_cast<char*>(variable.c_str()));
+    argv.push_back(nullptr);
+    envp.push_back(nullptr);
+    ::execveat(image.get(), "", argv.data(), envp.data(), AT_EMPTY_PATH);
+    return Error::system("execute the image", errno);
+}
+
+Result<void> keep_across_exec(int descriptor, bool keep) {
+    if (::fcntl(descriptor, F_SETFD, keep ? 0 : FD_CLOEXEC) != 0) return Error::system("mark a descriptor", errno);
+    return {};
+}
+
+Result<UniqueFd> open_image(const std::string& path) {
+    UniqueFd image(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    if (!image.valid()) return Error::system("open " + path, errno);
+    return image;
+}
+
+Result<UniqueFd> open_null() {
+    UniqueFd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
+    if (!null.valid()) return Error::system("open /dev/null", errno);
+    return null;
+}
+
+std::vector<std::string> own_environment() {
+    std::vector<std::string> list;
+    for (char** variable = ::environ; variable != nullptr && *variable != nullptr; ++variable) list.emplace_back(*variable);
+    return list;
+}
+
+std::string describe_status(int status) {
+    if (WIFSIGNALED(status)) return fmt::format("killed by signal {}", WTERMSIG(status));
+    return fmt::format("exited {}", WEXITSTATUS(status));
+}
+
+}  // namespace baton::sys

@@ -1,0 +1,65 @@
+// Signals, children and titles of this process and of those it started.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <sys/types.h>
+#include <vector>
+
+#include "base/result.h"
+#include "sys/descriptor.h"
+
+namespace baton::sys {
+
+// Every signal blocked, every disposition the default: how the keeper lives, so that no signal is lost
+// and nothing leaks into a child.
+void block_all_signals();
+// A descriptor that reads the given signals.
+Result<UniqueFd> signal_descriptor(const std::vector<int>& signals);
+struct TakenSignal {
+    int signal = 0;
+    bool from_kernel = false;  // by a terminal, not by kill()
+};
+std::optional<TakenSignal> take_signal(const UniqueFd& signals);
+
+struct Ended {
+    pid_t pid = 0;
+    int status = 0;  // as waitpid gives it
+};
+// A child that ended and is not reaped yet, so that its pid and its group cannot be anybody else's.
+std::optional<pid_t> peek_ended_child();
+// Reaps it.
+Ended reap(pid_t pid);
+
+// By pidfd: a reused pid cannot be hit.
+Result<void> send_signal(const UniqueFd& pidfd, int signal);
+// To the process group of a child that is not reaped yet.
+void signal_group(pid_t leader, int signal);
+// Orphans of our children become our children.
+void adopt_orphans();
+// KILL to every child of this process, of whatever origin. True when there was one.
+bool kill_all_children();
+// The kernel's name of this thread, at most 15 bytes.
+void set_name(const char* name);
+
+// Ready to read (or, where asked for, to write) within `timeout_ms` (-1: no end).
+struct Poll {
+    int descriptor = -1;
+    bool want_write = false;
+    bool readable = false;
+    bool writable = false;
+};
+void poll_descriptors(std::vector<Poll>& set, int timeout_ms);
+
+// Replaces this process by the image. Returns only on failure.
+Error execute(const UniqueFd& image, const std::vector<std::string>& arguments,
+              const std::vector<std::string>& environment);
+// Whether the descriptor survives an exec.
+Result<void> keep_across_exec(int descriptor, bool keep);
+Result<UniqueFd> open_image(const std::string& path);
+Result<UniqueFd> open_null();
+std::vector<std::string> own_environment();
+// "exited 1", "killed by signal 9".
+std::string describe_status(int status);
+
+}  // namespace baton::sys
