@@ -72,6 +72,22 @@ inline constexpr std::size_t notify_bytes = 4 * 1024;
 // STATUS text of an instance that is kept.
 inline constexpr std::size_t status_text_bytes = 256;
 
+// Captured output that is read from one instance before the others have their turn.
+inline constexpr std::size_t captured_turn_bytes = 16 * 1024;
+// Captured output that is read at once after a process ended; the largest pipe (fs.pipe-max-size) fits.
+inline constexpr std::size_t captured_drain_bytes = 1024 * 1024;
+// Name of an instance in the ring of captured lines: a service's name, a sign and an ordinal.
+inline constexpr std::size_t log_instance_bytes = 96;
+// sd_notify datagrams that are read from one instance before the others have their turn.
+inline constexpr std::size_t notify_turn_datagrams = 16;
+// An entry of the user database, and the groups of one user (the kernel's NGROUPS_MAX).
+inline constexpr std::size_t user_entry_bytes = 1024 * 1024;
+inline constexpr std::size_t user_groups = 65'536;
+// A file below /proc or /sys/fs/cgroup: a cgroup.procs with all the processes of a host.
+inline constexpr std::size_t cgroup_file_bytes = 4 * 1024 * 1024;
+// Cgroups whose last processes have not ended yet, to be removed later.
+inline constexpr std::size_t cgroups_remembered = 8'192;
+
 // --- steering ---
 // Sockets of all reuseport groups together (the size of the socket map).
 inline constexpr std::uint32_t steering_sockets = 16'384;
@@ -81,9 +97,30 @@ inline constexpr std::uint32_t steering_groups = 4'096;
 // Probes under way at once.
 inline constexpr std::uint32_t steering_probes = 4'096;
 inline constexpr std::uint32_t weight_max = 1'000;
+// A socket is closed no sooner than this after it left its table: handshakes under way end first. One whose
+// last packet arrives while its socket is being closed, on another core, is reset by the kernel.
+inline constexpr Millis steering_quiet = 1'000;
 
 // --- probes ---
 inline constexpr std::size_t probe_response_bytes = 16 * 1024;
+// What of a failed answer's first line is repeated in the reason.
+inline constexpr std::size_t probe_reason_bytes = 200;
+// First wait between the probes of a freshly started instance; it doubles up to the configured interval.
+inline constexpr Millis probe_first_interval = 10;
+
+// --- journal ---
+// Events kept in the history on disk, and revisions of one service and in all.
+inline constexpr std::size_t journal_events = 10'000;
+inline constexpr std::size_t journal_service_revisions = 64;
+inline constexpr std::size_t journal_revisions = 8'192;
+// Longer texts of events are cut.
+inline constexpr std::size_t journal_text_bytes = 4 * 1024;
+// Records that wait for flush(), or for a disk that is full; the oldest are dropped.
+inline constexpr std::size_t journal_pending = 1'024;
+// How long one flush waits for another master that writes.
+inline constexpr Millis journal_busy = 10;
+// The write-ahead log is cut back to this after a checkpoint.
+inline constexpr std::size_t journal_wal_bytes = 4 * 1024 * 1024;
 
 // --- admin ---
 inline constexpr std::size_t admin_connections = 64;

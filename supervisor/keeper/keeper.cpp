@@ -49,7 +49,9 @@ int Keeper::run() {
     null_ = std::move(*null);
     signals_ = std::move(*signals);
     sys::adopt_orphans();
-    if (state_.incumbent().incarnation == 0) start_first_master();
+    const bool first = state_.incumbent().incarnation == 0;
+    if (first) start_first_master();
+    if (!first) push(state_.masters.at(state_.owner), pack(KeeperReplaced{0}, 0, Tail().add("")));
     reap_all();  // what ended while this program was being replaced
     last_turn_ = monotonic_now();
     while (!finished_) {
@@ -104,7 +106,9 @@ void Keeper::start_master(Master& master) {
         spawned = sys::spawn(spec);
     }
     if (!channel || !spawned) {
-        say((channel ? spawned.error() : channel.error()).message());
+        const Error why = channel ? spawned.error() : channel.error();
+        say(why.message());
+        push_all(pack(MasterStarted{master.generation, 0, why.code() == 0 ? EIO : why.code(), 0}, 0, Tail().add(why.message())));
         master.pid = 0;
         master_ended(master.generation, 127 << 8);
         return;
@@ -498,14 +502,20 @@ void Keeper::checker_ended(int status) {
     push(requester->second, pack(KeeperReplaced{EINVAL}, 0, Tail().add(why)));
 }
 
+std::vector<int> Keeper::descriptors() const {
+    std::vector<int> list{state_.ready_pipe.get()};
+    for (const auto& [generation, master] : state_.masters) list.insert(list.end(), {master.pidfd.get(), master.channel.get(), master.image.get()});
+    for (const auto& [id, child] : state_.children) list.push_back(child.pidfd.get());
+    for (const auto& [name, fd] : state_.held) list.push_back(fd.get());
+    std::erase(list, -1);
+    return list;
+}
+
 Error Keeper::become(const sys::UniqueFd& image) {
     auto memory = sys::sealed_memory("baton-keeper", save(state_));
     if (!memory) return memory.error();
-    std::vector<int> kept{memory->get(), state_.ready_pipe.get()};
-    for (const auto& [generation, master] : state_.masters) kept.insert(kept.end(), {master.pidfd.get(), master.channel.get(), master.image.get()});
-    for (const auto& [id, child] : state_.children) kept.push_back(child.pidfd.get());
-    for (const auto& [name, fd] : state_.held) kept.push_back(fd.get());
-    std::erase(kept, -1);
+    std::vector<int> kept = descriptors();
+    kept.push_back(memory->get());
     for (const int fd : kept) static_cast<void>(sys::keep_across_exec(fd, true));
     auto environment = role_environment("keeper");
     std::erase_if(environment, [](const std::string& variable) { return variable.starts_with("BATON_STATE="); });
@@ -513,6 +523,17 @@ Error Keeper::become(const sys::UniqueFd& image) {
     Error error = sys::execute(image, {"batond: keeper"}, environment);
     for (const int fd : kept) static_cast<void>(sys::keep_across_exec(fd, false));
     return error;
+}
+
+Result<Keeper> Keeper::resume(sys::UniqueFd saved) {
+    const auto bytes = sys::read_all(saved, state_bytes);
+    if (!bytes) return bytes.error();
+    auto state = load(*bytes);
+    if (!state) return state.error();
+    if (state->masters.empty()) return failed("keeper state: no master in it");
+    Keeper keeper(std::move(*state));
+    for (const int fd : keeper.descriptors()) static_cast<void>(sys::keep_across_exec(fd, false));
+    return keeper;
 }
 
 int check_state(const sys::UniqueFd& state) {

@@ -24,6 +24,10 @@ namespace baton::keeper {
 class Keeper {
   public:
     explicit Keeper(State state);
+    // The keeper whose program was just replaced (or started for the first time, by start()).
+    static Result<Keeper> resume(sys::UniqueFd saved);
+    // Executes the first master's image as the keeper's program. Returns only on failure.
+    Error start() { return become(state_.incumbent().image); }
     // Serves until everything has ended; the exit status. The caller has blocked all signals.
     int run();
 
@@ -58,6 +62,7 @@ class Keeper {
     void refuse(Master& master, const Message& message, const std::string& why);
     void checker_ended(int status);
     Error become(const sys::UniqueFd& image);
+    std::vector<int> descriptors() const;
 
     // The new keeper image that is proving itself in a child.
     struct Checker {

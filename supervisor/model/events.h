@@ -50,6 +50,7 @@ struct Notified {
     bool watchdog = false;
     std::optional<std::string> status;
     Millis extend = 0;
+    bool hung = false;  // WATCHDOG=trigger: the program asks to be treated as one whose watchdog was silent
 };
 enum class ProbeKind { startup, readiness, liveness };
 // A probe reached its threshold of successes or failures in a row.

@@ -115,6 +115,7 @@ struct Instance {
     std::int64_t pid = 0;     // 0: no process
     Millis started = 0;       // when the process was asked for
     bool was_ready = false;   // this process was ready once
+    bool startup_passed = false;  // this process passed its startup probe
     std::uint32_t restarts = 0;       // in all
     std::uint32_t failures = 0;       // ends in a row without having been stable
     std::uint32_t weight = 1;
@@ -125,7 +126,7 @@ struct Instance {
     std::string last_exit;
 };
 BOOST_DESCRIBE_STRUCT(Instance, (),
-                      (service, ordinal, revision, state, since, deadline, ending, id, pid, started, was_ready,
+                      (service, ordinal, revision, state, since, deadline, ending, id, pid, started, was_ready, startup_passed,
                        restarts, failures, weight, killed, watchdog, sockets, status_text, last_exit))
 using boost::describe::operators::operator==;
 

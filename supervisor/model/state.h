@@ -62,10 +62,11 @@ struct Service {
     bool stopped = false;    // by an operator; survives reload and upgrade
     bool removed = false;    // left the configuration: ends when its instances are gone
     std::uint32_t scale = 0; // replicas an operator set, until the configuration changes its own; 0: as configured
+    Millis as_of = 0;        // the last step that touched it: what an earlier one asked for has been done
 };
 BOOST_DESCRIBE_STRUCT(Service, (),
                       (name, current, previous, revisions, instances, phase, rollout_began, rollout_failures, rejected,
-                       stopped, removed, scale))
+                       stopped, removed, scale, as_of))
 
 // A listener that left the configuration: it takes nobody new and is closed when its queue is empty.
 struct ClosingListener {

@@ -12,7 +12,7 @@
 // trial      the new master loads, takes the listeners, and must pass the probe before the deadline
 // proved     both could serve; the old one owns the instances
 // handed     the new one owns the instances; the old one stands by to take them back
-// committed  the old one leaves; nothing of it remains
+// committed  the old one leaves; nothing of it remains. Should the new one end before it has left, it stays (idle)
 //
 // In `automatic` upgrades (`baton upgrade`, mode = "auto") the old master takes the steps itself, and
 // the time in `handed` is the soak.
@@ -47,6 +47,7 @@ inline constexpr std::array upgrade_edges{
     UpgradeEdge{UpgradePhase::handed, UpgradePhase::idle},
     UpgradeEdge{UpgradePhase::handed, UpgradePhase::committed},
     UpgradeEdge{UpgradePhase::proved, UpgradePhase::committed},
+    UpgradeEdge{UpgradePhase::committed, UpgradePhase::idle},
 };
 
 struct Upgrade {
@@ -58,7 +59,7 @@ struct Upgrade {
     Millis soak = 0;
     std::string binary;
     bool quit_requested = false;   // QUIT came during the trial: commit when it is proved
-    bool ending = false;           // the new master was told to end; its exit is awaited
+    bool ending = false;           // the new master was told to end, or will be when its number is known; its exit is awaited
     std::string verdict;           // of the last upgrade: "committed", or why it was taken back
 };
 BOOST_DESCRIBE_STRUCT(Upgrade, (),

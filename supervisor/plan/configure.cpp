@@ -4,6 +4,8 @@
 
 #include <fmt/core.h>
 
+#include "plan/instance.h"
+
 namespace baton::plan {
 
 using model::Configuration;
@@ -46,6 +48,7 @@ void adopt_settings(Revision& revision, const ServiceSpec& fresh) {
 void begin_rollout(Turn& turn, Service& service, std::uint64_t to) {
     // Where to go back to is the last revision that was wholly in place.
     if (service.phase != RolloutPhase::rolling) service.previous = service.current;
+    if (service.previous == to) service.previous = 0;
     service.current = to;
     service.phase = RolloutPhase::rolling;
     service.rollout_began = turn.now;
@@ -64,10 +67,12 @@ void update(Turn& turn, Service& service, const ServiceSpec& spec, const std::ve
         // A backlog or a name may change without a new socket.
         if (revision.digest == digest) revision.listeners = listeners;
     }
+    for (model::Instance& instance : service.instances) arm(service, instance, turn.now);
     if (current->digest == digest) return;
     if (service.rejected.revision != 0 && service.rejected.digest == digest && !retry) return;
-    const auto same = std::find_if(service.revisions.begin(), service.revisions.end(), [&](const Revision& r) { return r.digest == digest; });
-    if (same != service.revisions.end()) return begin_rollout(turn, service, same->number);
+    // Restarts leave several revisions that are equal: the latest is held by most.
+    const auto same = std::find_if(service.revisions.rbegin(), service.revisions.rend(), [&](const Revision& r) { return r.digest == digest; });
+    if (same != service.revisions.rend()) return begin_rollout(turn, service, same->number);
     service.revisions.push_back({turn.state.counters.next_revision++, digest, spec, listeners});
     begin_rollout(turn, service, service.revisions.back().number);
 }
@@ -86,7 +91,11 @@ void close_left(Turn& turn, const Configuration& old, const Configuration& fresh
         return std::any_of(in.listeners.begin(), in.listeners.end(), [&](const ListenerSpec& l) { return identity(l) == id; });
     };
     auto& closing = turn.state.counters.closing;
-    std::erase_if(closing, [&](const auto& listener) { return has(fresh, identity(listener.spec)); });
+    std::erase_if(closing, [&](const auto& listener) {
+        const bool back = has(fresh, identity(listener.spec));
+        if (back) turn.announce("listener.kept", listener.spec.name, identity(listener.spec) + " is in the configuration again");
+        return back;
+    });
     for (const ListenerSpec& listener : old.listeners) {
         if (has(fresh, identity(listener))) continue;
         const auto service = turn.state.services.find(listener.service);

@@ -4,6 +4,7 @@
 #include <sys/wait.h>
 
 #include <algorithm>
+#include <set>
 
 #include <boost/describe/enum_to_string.hpp>
 #include <fmt/core.h>
@@ -37,8 +38,16 @@ bool waits_for_readiness(const ServiceSpec& spec) {
     return spec.readiness.type != ProbeType::none || spec.startup.type != ProbeType::none;
 }
 
+void give_up_sockets(Turn& turn, Instance& instance) {
+    for (const auto& socket : instance.sockets) turn.given_up.insert(socket.place);
+    instance.sockets.clear();
+}
+
 void send_stop(Turn& turn, const ServiceSpec& spec, Instance& instance, int signal, Millis patience, const std::string& reason) {
     become(turn, instance, InstanceState::stopping, reason);
+    // From here on only the program holds its sockets: the moment it closes them, whoever still waits
+    // there moves to another instance, while the program finishes what it has.
+    if (instance.ending == Ending::remove || instance.ending == Ending::park) give_up_sockets(turn, instance);
     instance.killed = false;
     instance.deadline = turn.now + patience;
     turn.act(model::SignalProcess{instance.id, signal == 0 ? spec.stop.signal : signal, false});
@@ -53,10 +62,39 @@ Millis restart_delay(const ServiceSpec& spec, const Instance& instance) {
     return std::min(delay, spec.restart.backoff_max);
 }
 
-void become_ready(Turn& turn, const ServiceSpec& spec, Instance& instance, const std::string& reason) {
+// The stop signal is what tells an inheriting program to go; it has drain_timeout to finish what it
+// accepted, then kill_timeout as every other.
+void end_drained(Turn& turn, const Service& service, Instance& instance, const std::string& reason) {
+    const ServiceSpec& spec = spec_of(service, instance);
+    send_stop(turn, spec, instance, 0, spec.stop.drain_timeout + spec.stop.kill_timeout, reason);
+}
+
+std::set<std::uint32_t> taken_places(const Turn& turn, const Instance& also) {
+    std::set<std::uint32_t> taken = turn.given_up;
+    for (const auto& socket : also.sockets) taken.insert(socket.place);
+    for (const auto& [name, service] : turn.state.services) {
+        for (const Instance& instance : service.instances) {
+            for (const auto& socket : instance.sockets) taken.insert(socket.place);
+        }
+    }
+    return taken;
+}
+
+void become_ready(Turn& turn, const Service& service, Instance& instance, const std::string& reason) {
     become(turn, instance, InstanceState::ready, reason);
     instance.was_ready = true;
-    static_cast<void>(spec);
+    arm(service, instance, turn.now);
+}
+
+// Called before it leaves its state: one that was ready for long starts its count of failures anew.
+void forgive(Instance& instance, Millis now) {
+    if (instance.state == InstanceState::ready && now - instance.since >= limits::stable_after) instance.failures = 0;
+}
+
+Millis watchdog_deadline(const ServiceSpec& spec, const Instance& instance) {
+    const bool running = instance.state == InstanceState::ready || instance.state == InstanceState::unready;
+    if (!running || spec.liveness.type != ProbeType::notify) return never;
+    return std::max(instance.watchdog, instance.since) + spec.liveness.interval * spec.liveness.failure;
 }
 
 }  // namespace
@@ -83,12 +121,40 @@ void become(Turn& turn, Instance& instance, InstanceState to, const std::string&
     turn.announce(std::string("instance.") + name(to), name_of(instance), reason, bad);
 }
 
+void ensure_sockets(Turn& turn, const Service& service, Instance& instance) {
+    if (!turn.state.counters.kernel_steering) return;
+    std::set<std::uint32_t> taken;
+    // In the order of the listeners, as they are inherited.
+    std::vector<model::InstanceSocket> sockets;
+    for (const model::ListenerSpec& listener : find_revision(service, instance.revision)->listeners) {
+        if (!can_steer(listener)) continue;
+        const std::string id = identity(listener);
+        const auto has = std::find_if(instance.sockets.begin(), instance.sockets.end(), [&](const auto& s) { return s.listener == id; });
+        if (has != instance.sockets.end()) {
+            sockets.push_back(*has);
+            continue;
+        }
+        if (taken.empty()) taken = taken_places(turn, instance);
+        std::uint32_t place = 0;
+        while (taken.contains(place)) ++place;
+        taken.insert(place);
+        sockets.push_back({id, place});
+    }
+    std::swap(instance.sockets, sockets);
+    for (const auto& old : sockets) {
+        const bool kept = std::any_of(instance.sockets.begin(), instance.sockets.end(), [&](const auto& s) { return s.place == old.place; });
+        if (!kept) turn.given_up.insert(old.place);
+    }
+}
+
 void start(Turn& turn, Service& service, Instance& instance, const std::string& reason) {
     const ServiceSpec& spec = spec_of(service, instance);
+    ensure_sockets(turn, service, instance);
     instance.id = turn.state.counters.next_child++;
     instance.pid = 0;
     instance.started = turn.now;
     instance.was_ready = false;
+    instance.startup_passed = false;
     instance.watchdog = 0;
     instance.ending = Ending::none;
     instance.status_text.clear();
@@ -104,9 +170,14 @@ void tell_to_go(Turn& turn, Service& service, Instance& instance, Ending ending)
         case InstanceState::backoff:
         case InstanceState::failed:
         case InstanceState::completed:
-            if (ending == Ending::restart) return start(turn, service, instance, "told to restart");
+            if (ending == Ending::restart) {
+                // What waits starts by itself when what it depends on is ready.
+                if (instance.state == InstanceState::waiting) return;
+                return start(turn, service, instance, "told to start");
+            }
             instance.ending = ending;
             if (ending == Ending::remove) return become(turn, instance, InstanceState::gone, "no longer wanted");
+            give_up_sockets(turn, instance);
             if (instance.state == InstanceState::waiting || instance.state == InstanceState::backoff) {
                 become(turn, instance, InstanceState::completed, "told to stop");
             }
@@ -133,6 +204,7 @@ void tell_to_go(Turn& turn, Service& service, Instance& instance, Ending ending)
 void end_hung(Turn& turn, Service& service, Instance& instance, int signal, const std::string& reason) {
     const ServiceSpec& spec = spec_of(service, instance);
     if (instance.state != InstanceState::starting && instance.state != InstanceState::ready && instance.state != InstanceState::unready) return;
+    forgive(instance, turn.now);
     instance.ending = Ending::replace_hung;
     send_stop(turn, spec, instance, signal, spec.stop.kill_timeout, reason);
 }
@@ -141,33 +213,36 @@ void on_started(Turn& turn, Service& service, Instance& instance, std::int64_t p
     instance.pid = pid;
     const ServiceSpec& spec = spec_of(service, instance);
     if (instance.state == InstanceState::starting && !waits_for_readiness(spec)) {
-        become_ready(turn, spec, instance, "started");
+        become_ready(turn, service, instance, "started");
     }
 }
 
 void on_ended(Turn& turn, Service& service, Instance& instance, const std::string& how, bool success) {
     const ServiceSpec& spec = spec_of(service, instance);
-    const bool was_stable = instance.was_ready && instance.state == InstanceState::ready && turn.now - instance.since >= limits::stable_after;
+    forgive(instance, turn.now);
     instance.pid = 0;
     instance.last_exit = how;
     if (instance.ending == Ending::remove) return become(turn, instance, InstanceState::gone, how);
-    if (instance.ending == Ending::park) return become(turn, instance, InstanceState::completed, how + ", told to stop");
+    if (instance.ending == Ending::park) {
+        give_up_sockets(turn, instance);
+        return become(turn, instance, InstanceState::completed, how + ", told to stop");
+    }
     if (instance.ending == Ending::restart) {
         instance.failures = 0;
         ++instance.restarts;
         return start(turn, service, instance, how + ", restarted");
     }
 
-    if (service.phase == model::RolloutPhase::rolling && instance.revision == service.current) ++service.rollout_failures;
     const bool final_end = spec.restart.policy == RestartPolicy::never || (spec.restart.policy == RestartPolicy::on_failure && success);
-    if (final_end) return become(turn, instance, success ? InstanceState::completed : InstanceState::failed, how);
-    if (was_stable) instance.failures = 0;
+    instance.ending = Ending::none;
+    if (final_end && success) return become(turn, instance, InstanceState::completed, how);
+    if (service.phase == model::RolloutPhase::rolling && instance.revision == service.current) ++service.rollout_failures;
+    if (final_end) return become(turn, instance, InstanceState::failed, how);
     ++instance.failures;
     if (spec.restart.limit > 0 && instance.failures > spec.restart.limit) {
         return become(turn, instance, InstanceState::failed, fmt::format("{}; given up after {} restarts in a row", how, spec.restart.limit));
     }
     ++instance.restarts;
-    instance.ending = Ending::none;
     const Millis delay = restart_delay(spec, instance);
     if (delay == 0 && instance.state != InstanceState::starting) return start(turn, service, instance, how + ", started again");
     become(turn, instance, InstanceState::backoff, fmt::format("{}; next start in {}", how, format_duration(delay)));
@@ -184,11 +259,22 @@ void on_notified(Turn& turn, Service& service, Instance& instance, const model::
     if (said.extend > 0 && instance.state == InstanceState::stopping && !instance.killed) {
         instance.deadline = std::max(instance.deadline, std::min(turn.now + said.extend, instance.since + limits::start_timeout_extended));
     }
-    const bool by_notify = spec.readiness.type == ProbeType::notify ||
-                           (spec.readiness.type == ProbeType::none && spec.startup.type == ProbeType::notify);
-    if (said.ready && instance.state == InstanceState::starting && by_notify) become_ready(turn, spec, instance, "said it is ready");
-    // It ends by itself: no new connection for it, and time to finish what it has.
-    if (said.stopping && instance.state == InstanceState::ready) become(turn, instance, InstanceState::unready, "said it is stopping");
+    if (said.ready && instance.state == InstanceState::starting) {
+        if (spec.startup.type == ProbeType::notify) instance.startup_passed = true;
+        const bool by_notify = spec.readiness.type == ProbeType::notify ||
+                               (spec.readiness.type == ProbeType::none && spec.startup.type == ProbeType::notify);
+        if (by_notify) {
+            become_ready(turn, service, instance, "said it is ready");
+        } else if (spec.startup.type == ProbeType::notify) {
+            instance.deadline = std::max(instance.deadline, turn.now + limits::start_timeout);
+        }
+    }
+    // It ends by itself: no new connection for it, and as much time to finish what it has as if it had been told.
+    if (said.stopping && instance.state == InstanceState::ready) {
+        forgive(instance, turn.now);
+        become(turn, instance, InstanceState::unready, "said it is stopping");
+        instance.deadline = turn.now + spec.stop.drain_timeout + spec.stop.kill_timeout;
+    }
 }
 
 void on_probed(Turn& turn, Service& service, Instance& instance, const model::Probed& probed) {
@@ -197,14 +283,21 @@ void on_probed(Turn& turn, Service& service, Instance& instance, const model::Pr
         case model::ProbeKind::startup:
             if (instance.state != InstanceState::starting) return;
             if (!probed.passed) return end_hung(turn, service, instance, 0, "startup probe failed: " + probed.why);
-            // The readiness probe, if any, has the word from here on.
-            if (spec.readiness.type == ProbeType::none) become_ready(turn, spec, instance, "startup probe passed");
+            instance.startup_passed = true;
+            if (spec.readiness.type == ProbeType::none) return become_ready(turn, service, instance, "startup probe passed");
+            // The readiness probe has the word from here on.
+            instance.deadline = std::max(instance.deadline, turn.now + limits::start_timeout);
             return;
         case model::ProbeKind::readiness:
-            if (probed.passed && instance.state == InstanceState::starting) become_ready(turn, spec, instance, "readiness probe passed");
-            else if (probed.passed && instance.state == InstanceState::unready) become_ready(turn, spec, instance, "readiness probe passed again");
-            else if (!probed.passed && instance.state == InstanceState::ready) become(turn, instance, InstanceState::unready, "readiness probe failed: " + probed.why);
-            return;
+            if (probed.passed && instance.state == InstanceState::starting) return become_ready(turn, service, instance, "readiness probe passed");
+            if (probed.passed && instance.state == InstanceState::unready) {
+                // One that said it is stopping has a deadline, and does not come back.
+                if (instance.deadline == never) become_ready(turn, service, instance, "readiness probe passed again");
+                return;
+            }
+            if (probed.passed || instance.state != InstanceState::ready) return;
+            forgive(instance, turn.now);
+            return become(turn, instance, InstanceState::unready, "readiness probe failed: " + probed.why);
         case model::ProbeKind::liveness:
             if (!probed.passed) end_hung(turn, service, instance, 0, "liveness probe failed: " + probed.why);
             return;
@@ -212,11 +305,7 @@ void on_probed(Turn& turn, Service& service, Instance& instance, const model::Pr
 }
 
 void on_queue_empty(Turn& turn, Service& service, Instance& instance) {
-    if (instance.state != InstanceState::draining) return;
-    const ServiceSpec& spec = spec_of(service, instance);
-    // The stop signal is what tells an inheriting program to go; it has drain_timeout to finish what it
-    // accepted, then kill_timeout as every other.
-    send_stop(turn, spec, instance, 0, spec.stop.drain_timeout + spec.stop.kill_timeout, "nobody waits on its sockets");
+    if (instance.state == InstanceState::draining) end_drained(turn, service, instance, "nobody waits on its sockets");
 }
 
 void on_time(Turn& turn, Service& service, Instance& instance) {
@@ -228,7 +317,7 @@ void on_time(Turn& turn, Service& service, Instance& instance) {
                 service.rollout_failures = limits::rollout_attempts;
             }
             return end_hung(turn, service, instance, 0, fmt::format("not ready within {}", format_duration(turn.now - instance.started)));
-        case InstanceState::draining: return on_queue_empty(turn, service, instance);
+        case InstanceState::draining: return end_drained(turn, service, instance, "somebody waits on its sockets still, but its time is over");
         case InstanceState::stopping:
             turn.announce("instance.killed", name_of(instance), "did not end in time", true);
             turn.act(model::SignalProcess{instance.id, SIGKILL, true});
@@ -237,18 +326,42 @@ void on_time(Turn& turn, Service& service, Instance& instance) {
             return;
         case InstanceState::backoff: return start(turn, service, instance, "its wait is over");
         case InstanceState::ready:
-        case InstanceState::unready: return end_hung(turn, service, instance, SIGABRT, "its watchdog was silent");
+        case InstanceState::unready:
+            if (watchdog_deadline(spec, instance) <= turn.now) return end_hung(turn, service, instance, SIGABRT, "its watchdog was silent");
+            if (instance.state == InstanceState::unready) return end_hung(turn, service, instance, SIGKILL, "said it is stopping, and did not end in time");
+            return arm(service, instance, turn.now);
         default: return;
     }
 }
 
 Millis deadline_of(const Service& service, const Instance& instance) {
-    const bool running = instance.state == InstanceState::ready || instance.state == InstanceState::unready;
-    const ServiceSpec& spec = spec_of(service, instance);
-    if (running && spec.liveness.type == ProbeType::notify) {
-        return std::max(instance.watchdog, instance.since) + spec.liveness.interval * spec.liveness.failure;
+    return std::min(instance.deadline, watchdog_deadline(spec_of(service, instance), instance));
+}
+
+void arm(const Service& service, Instance& instance, Millis now) {
+    if (instance.state != InstanceState::ready) return;
+    const Millis available = instance.since + spec_of(service, instance).rollout.min_ready;
+    instance.deadline = available > now ? available : never;
+}
+
+bool has_process(const Instance& instance) {
+    switch (instance.state) {
+        case InstanceState::starting:
+        case InstanceState::ready:
+        case InstanceState::unready:
+        case InstanceState::draining:
+        case InstanceState::stopping: return true;
+        case InstanceState::waiting:
+        case InstanceState::backoff:
+        case InstanceState::failed:
+        case InstanceState::completed:
+        case InstanceState::gone: return false;
     }
-    return instance.deadline;
+    return false;
+}
+
+bool is_parked(const Instance& instance) {
+    return instance.ending == Ending::park && !has_process(instance);
 }
 
 bool is_available(const Service& service, const Instance& instance, Millis now) {

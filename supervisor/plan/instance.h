@@ -11,6 +11,8 @@ namespace baton::plan {
 // The only place where an instance changes its state; `reason` goes into the event.
 void become(Turn& turn, model::Instance& instance, model::InstanceState to, const std::string& reason);
 
+// Gives it a place for each socket of its own that it lacks, and takes those its revision has no use for.
+void ensure_sockets(Turn& turn, const model::Service& service, model::Instance& instance);
 // Asks for a process. The instance must have none.
 void start(Turn& turn, model::Service& service, model::Instance& instance, const std::string& reason);
 // Ends it in the orderly way; what follows is `ending`'s. Does nothing when it is on its way already.
@@ -25,8 +27,15 @@ void on_probed(Turn& turn, model::Service& service, model::Instance& instance, c
 void on_queue_empty(Turn& turn, model::Service& service, model::Instance& instance);
 void on_time(Turn& turn, model::Service& service, model::Instance& instance);
 
+// After its settings changed: when it will count as available.
+void arm(const model::Service& service, model::Instance& instance, Millis now);
+
 // When on_time has something to do for it.
 Millis deadline_of(const model::Service& service, const model::Instance& instance);
+// A process is there, or was asked for.
+bool has_process(const model::Instance& instance);
+// An operator stopped it, and it has ended.
+bool is_parked(const model::Instance& instance);
 bool is_available(const model::Service& service, const model::Instance& instance, Millis now);
 const model::ServiceSpec& spec_of(const model::Service& service, const model::Instance& instance);
 std::string describe_end(int status);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <set>
+#include <utility>
 
 #include <fmt/core.h>
 
@@ -22,15 +23,9 @@ namespace {
 bool is_ending(const Instance& instance) {
     return instance.state == InstanceState::gone || instance.ending == Ending::remove;
 }
-bool has_process(const Instance& instance) {
-    switch (instance.state) {
-        case InstanceState::starting:
-        case InstanceState::ready:
-        case InstanceState::unready:
-        case InstanceState::draining:
-        case InstanceState::stopping: return true;
-        default: return false;
-    }
+// Holds its place as well as it can: takes traffic, or ended as its policy allows.
+bool is_done(const Service& service, const Instance& instance, Millis now) {
+    return is_available(service, instance, now) || instance.state == InstanceState::completed;
 }
 
 struct Budget {
@@ -45,20 +40,6 @@ Budget budget_of(const model::RolloutSpec& rollout, std::uint32_t replicas) {
     if (rollout.max_unavailable.percent) budget.unavailable = replicas * rollout.max_unavailable.count / 100;
     if (budget.surge == 0 && budget.unavailable == 0) budget.unavailable = 1;
     return budget;
-}
-
-std::uint32_t free_place(const model::State& state, std::set<std::uint32_t>& taken) {
-    if (taken.empty()) {
-        for (const auto& [name, service] : state.services) {
-            for (const Instance& instance : service.instances) {
-                for (const auto& socket : instance.sockets) taken.insert(socket.place);
-            }
-        }
-    }
-    std::uint32_t place = 0;
-    while (taken.contains(place)) ++place;
-    taken.insert(place);
-    return place;
 }
 
 bool dependencies_ready(const model::State& state, const Service& service) {
@@ -78,21 +59,8 @@ void create(Turn& turn, Service& service, std::uint32_t ordinal, Instance* heir_
     fresh.ordinal = ordinal;
     fresh.revision = revision->number;
     fresh.since = turn.now;
-    std::set<std::uint32_t> taken;
-    for (const model::ListenerSpec& listener : revision->listeners) {
-        if (!turn.state.counters.kernel_steering || !can_steer(listener)) continue;
-        const std::string id = identity(listener);
-        model::InstanceSocket socket{id, 0};
-        auto inherited = heir_of == nullptr ? std::vector<model::InstanceSocket>::iterator{} :
-            std::find_if(heir_of->sockets.begin(), heir_of->sockets.end(), [&](const auto& s) { return s.listener == id; });
-        if (heir_of != nullptr && inherited != heir_of->sockets.end()) {
-            socket.place = inherited->place;
-            heir_of->sockets.erase(inherited);
-        } else {
-            socket.place = free_place(turn.state, taken);
-        }
-        fresh.sockets.push_back(socket);
-    }
+    if (heir_of != nullptr) fresh.sockets = std::exchange(heir_of->sockets, {});
+    ensure_sockets(turn, service, fresh);
     if (heir_of != nullptr) {
         fresh.weight = heir_of->weight;
         fresh.restarts = heir_of->restarts;
@@ -105,16 +73,24 @@ void create(Turn& turn, Service& service, std::uint32_t ordinal, Instance* heir_
     turn.announce("instance.waiting", name_of(service.instances.back()), fmt::format("place for revision {}", revision->number));
 }
 
-// The holders of one place.
+// The holders of one place that are not on their way out.
 struct Place {
-    Instance* fresh = nullptr;  // of the current revision
-    Instance* old = nullptr;    // of another one, and not on its way out
+    Instance* fresh = nullptr;    // of the current revision
+    Instance* old = nullptr;      // of another one
+    Instance* between = nullptr;  // of a third, left by a rollover that was overtaken; less use than `old`
 };
 Place place_of(Service& service, std::uint32_t ordinal) {
+    const auto use = [](const Instance& instance) { return instance.state == InstanceState::ready ? 2 : has_process(instance) ? 1 : 0; };
     Place place;
     for (Instance& instance : service.instances) {
         if (instance.ordinal != ordinal || is_ending(instance)) continue;
-        (instance.revision == service.current ? place.fresh : place.old) = &instance;
+        if (instance.revision == service.current) {
+            place.fresh = &instance;
+        } else if (place.old == nullptr || use(instance) > use(*place.old)) {
+            place.between = std::exchange(place.old, &instance);
+        } else {
+            place.between = &instance;
+        }
     }
     return place;
 }
@@ -154,7 +130,10 @@ void judge(Turn& turn, Service& service) {
     if (service.phase != RolloutPhase::rolling) return;
     const Revision* revision = find_revision(service, service.current);
     if (service.previous == 0 || !revision->spec.rollout.auto_rollback) return;
-    if (service.rollout_failures >= limits::rollout_attempts) {
+    const bool given_up = std::any_of(service.instances.begin(), service.instances.end(), [&](const Instance& instance) {
+        return instance.revision == service.current && instance.state == InstanceState::failed && !is_ending(instance) && !is_parked(instance);
+    });
+    if (given_up || service.rollout_failures >= limits::rollout_attempts) {
         std::string last = "it does not become ready";
         for (const Instance& instance : service.instances) {
             if (instance.revision == service.current && !instance.last_exit.empty()) last += ": " + name_of(instance) + " " + instance.last_exit;
@@ -169,12 +148,23 @@ void judge(Turn& turn, Service& service) {
 void settle(Turn& turn, Service& service) {
     if (service.phase == RolloutPhase::settled) return;
     for (const Instance& instance : service.instances) {
-        if (instance.revision != service.current || !is_available(service, instance, turn.now)) return;
+        if (instance.revision != service.current) return;
+        // Back at the old revision, an instance that is given up is an ordinary failure.
+        const bool given_up = instance.state == InstanceState::failed && service.phase == RolloutPhase::going_back;
+        if (!given_up && !is_parked(instance) && !is_done(service, instance, turn.now)) return;
     }
     if (service.instances.size() != wanted_replicas(service)) return;
     const bool forward = service.phase == RolloutPhase::rolling;
     service.phase = RolloutPhase::settled;
     turn.announce(forward ? "rollout.completed" : "rollout.returned", service.name, fmt::format("revision {} is in place", service.current));
+}
+
+void remove_gone(Turn& turn, Service& service) {
+    std::erase_if(service.instances, [&](const Instance& instance) {
+        if (instance.state != InstanceState::gone) return false;
+        for (const auto& socket : instance.sockets) turn.given_up.insert(socket.place);
+        return true;
+    });
 }
 
 // Revisions nobody holds and nobody would go back to are forgotten.
@@ -185,47 +175,91 @@ void prune(Service& service) {
     });
 }
 
+// What the places of a service hold, while one after the other is renewed.
+struct Count {
+    std::uint32_t expected = 0;   // places that should take traffic: those an operator stopped do not
+    std::uint32_t live = 0;       // holders, and those that empty places are owed
+    std::uint32_t available = 0;
+    Budget budget;
+};
+
+Count count(const Service& service, Millis now) {
+    const std::uint32_t replicas = wanted_replicas(service);
+    Count count{replicas, 0, 0, budget_of(find_revision(service, service.current)->spec.rollout, replicas)};
+    std::set<std::uint32_t> parked;
+    std::set<std::uint32_t> held;
+    for (const Instance& instance : service.instances) {
+        if (is_ending(instance)) continue;
+        held.insert(instance.ordinal);
+        if (instance.ending == Ending::park) {
+            parked.insert(instance.ordinal);
+            continue;
+        }
+        ++count.live;
+        if (is_available(service, instance, now)) ++count.available;
+    }
+    count.expected -= std::min(count.expected, static_cast<std::uint32_t>(parked.size()));
+    count.live += replicas - std::min(replicas, static_cast<std::uint32_t>(held.size()));
+    return count;
+}
+
+// One that an operator stopped stays stopped, as the present revision.
+void renew_parked(Turn& turn, Service& service, std::uint32_t ordinal) {
+    Place place = place_of(service, ordinal);
+    if (place.fresh == nullptr) {
+        create(turn, service, ordinal, place.old);
+        place = place_of(service, ordinal);
+        tell_to_go(turn, service, *place.fresh, Ending::park);
+    }
+    tell_to_go(turn, service, *place.old, Ending::remove);
+}
+
+void roll_place(Turn& turn, Service& service, std::uint32_t ordinal, Count& count) {
+    Place place = place_of(service, ordinal);
+    if (place.old == nullptr && place.fresh == nullptr) return create(turn, service, ordinal, nullptr);
+    if (place.old == nullptr) return;
+    Instance& old = *place.old;
+    if (old.ending == Ending::park) {
+        if (is_parked(old)) renew_parked(turn, service, ordinal);
+        return;
+    }
+    const bool counts = is_available(service, old, turn.now);
+    if (!has_process(old)) {
+        // Nothing runs there: its successor takes its place and its sockets at once.
+        if (place.fresh == nullptr) create(turn, service, ordinal, &old);
+        tell_to_go(turn, service, *place_of(service, ordinal).old, Ending::remove);  // create may have moved it
+        return;
+    }
+    if (place.fresh != nullptr) {
+        if (!is_done(service, *place.fresh, turn.now) && !is_parked(*place.fresh)) return;
+        --count.live;
+    } else if (count.live < count.expected + count.budget.surge) {
+        create(turn, service, ordinal, nullptr);
+        ++count.live;
+        return;
+    } else if (counts ? count.available <= count.expected - std::min(count.expected, count.budget.unavailable) : count.budget.unavailable == 0) {
+        // It is needed. One that takes no traffic is the first to give way, but within the same budget of processes.
+        return;
+    }
+    if (counts) --count.available;
+    tell_to_go(turn, service, old, Ending::remove);
+}
+
 void roll(Turn& turn, Service& service) {
     const std::uint32_t replicas = wanted_replicas(service);
-    const Budget budget = budget_of(find_revision(service, service.current)->spec.rollout, replicas);
     for (Instance& instance : service.instances) {
         if (instance.ordinal > replicas && !is_ending(instance)) tell_to_go(turn, service, instance, Ending::remove);
     }
-    std::uint32_t live = 0;
-    std::uint32_t available = 0;
-    for (const Instance& instance : service.instances) {
-        if (is_ending(instance)) continue;
-        ++live;
-        if (is_available(service, instance, turn.now)) ++available;
-    }
     for (std::uint32_t ordinal = 1; ordinal <= replicas; ++ordinal) {
-        Place place = place_of(service, ordinal);
-        if (place.old == nullptr && place.fresh == nullptr) {
-            create(turn, service, ordinal, nullptr);
-            ++live;
-        } else if (place.old != nullptr && !has_process(*place.old)) {
-            // Nothing runs there: its successor takes its place and its sockets at once. Parked ones stay.
-            if (place.old->ending == Ending::park) continue;
-            if (place.fresh == nullptr) create(turn, service, ordinal, place.old);
-            place = place_of(service, ordinal);  // create may have moved it
-            tell_to_go(turn, service, *place.old, Ending::remove);
-        } else if (place.old != nullptr && place.fresh != nullptr) {
-            if (!is_available(service, *place.fresh, turn.now)) continue;
-            if (is_available(service, *place.old, turn.now)) --available;
-            --live;
-            tell_to_go(turn, service, *place.old, Ending::remove);
-        } else if (place.old != nullptr && live < replicas + budget.surge) {
-            create(turn, service, ordinal, nullptr);
-            ++live;
-        } else if (place.old != nullptr) {
-            const bool counts = is_available(service, *place.old, turn.now);
-            if (counts && available < replicas - std::min(replicas, budget.unavailable) + 1) continue;
-            // One that takes no traffic is the first to give way, but only within the same budget of processes.
-            if (!counts && budget.unavailable == 0) continue;
-            if (counts) --available;
-            --live;
-            tell_to_go(turn, service, *place.old, Ending::remove);
+        for (Place place = place_of(service, ordinal); place.between != nullptr; place = place_of(service, ordinal)) {
+            tell_to_go(turn, service, *place.between, Ending::remove);
         }
+    }
+    // What one place gives, another may take: until nothing moves.
+    for (std::size_t before = SIZE_MAX; turn.out.actions.size() != before;) {
+        before = turn.out.actions.size();
+        Count counted = count(service, turn.now);
+        for (std::uint32_t ordinal = 1; ordinal <= replicas; ++ordinal) roll_place(turn, service, ordinal, counted);
     }
 }
 
@@ -233,7 +267,7 @@ void roll(Turn& turn, Service& service) {
 
 void reconcile(Turn& turn, Service& service) {
     turn.out.touched.insert(service.name);
-    std::erase_if(service.instances, [](const Instance& instance) { return instance.state == InstanceState::gone; });
+    remove_gone(turn, service);
     if (!wanted(turn.state, service)) {
         stop_all(turn, service);
         // What is asked for next is a start, not a rollover.
@@ -246,23 +280,16 @@ void reconcile(Turn& turn, Service& service) {
                 if (instance.state == InstanceState::waiting) start(turn, service, instance, "what it depends on is ready");
             }
         }
-        settle(turn, service);
     }
-    std::erase_if(service.instances, [](const Instance& instance) { return instance.state == InstanceState::gone; });
+    remove_gone(turn, service);
+    if (wanted(turn.state, service)) settle(turn, service);
     prune(service);
 }
 
-Millis rollover_deadline(const Service& service) {
-    if (service.phase == RolloutPhase::settled) return never;
-    const Revision* revision = find_revision(service, service.current);
-    Millis next = service.phase == RolloutPhase::rolling && service.previous != 0 && revision->spec.rollout.auto_rollback
-                      ? service.rollout_began + revision->spec.rollout.deadline : never;
-    for (const Instance& instance : service.instances) {
-        if (instance.state == InstanceState::ready && instance.revision == service.current && revision->spec.rollout.min_ready > 0) {
-            next = std::min(next, instance.since + revision->spec.rollout.min_ready);
-        }
-    }
-    return next;
+Millis rollover_deadline(const model::State& state, const Service& service) {
+    if (service.phase != RolloutPhase::rolling || service.previous == 0 || !wanted(state, service)) return never;
+    const model::RolloutSpec& rollout = find_revision(service, service.current)->spec.rollout;
+    return rollout.auto_rollback ? service.rollout_began + rollout.deadline : never;
 }
 
 }  // namespace baton::plan

@@ -9,7 +9,7 @@
 namespace baton::plan {
 
 void reconcile(Turn& turn, model::Service& service);
-// When time alone makes reconcile do something: min_ready, the rollout's deadline.
-Millis rollover_deadline(const model::Service& service);
+// When time alone makes reconcile go back: the rollout's deadline.
+Millis rollover_deadline(const model::State& state, const model::Service& service);
 
 }  // namespace baton::plan

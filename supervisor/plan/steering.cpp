@@ -1,5 +1,7 @@
 #include "plan/steering.h"
 
+#include <algorithm>
+
 #include "plan/step.h"
 
 namespace baton::plan {
@@ -17,29 +19,35 @@ Rank rank_of(const Instance& instance) {
     return leaving ? Rank::last : Rank::soon;
 }
 
+// One that left the configuration stays shut, also when its queue is empty before its last holder is gone.
+bool is_open(const model::State& state, const std::string& listener) {
+    const auto& listeners = state.configuration.listeners;
+    return std::any_of(listeners.begin(), listeners.end(), [&](const auto& spec) { return identity(spec) == listener; });
+}
+
 }  // namespace
 
 std::map<std::string, Table> steering_tables(const model::State& state, const model::Service& service) {
     std::map<std::string, Table> tables;
-    std::map<std::string, Rank> best;
     for (const Instance& instance : service.instances) {
-        const Rank rank = rank_of(instance);
-        for (const auto& socket : instance.sockets) {
-            const auto [known, fresh] = best.try_emplace(socket.listener, rank);
-            Table& table = tables[socket.listener];
-            if (rank < known->second) {
-                table.shares.clear();
-                known->second = rank;
-            }
-            if (rank == known->second) table.shares.push_back({socket.place, rank == Rank::ready ? instance.weight : 1});
-        }
+        for (const auto& socket : instance.sockets) tables.try_emplace(socket.listener, Table{true, {}});
     }
-    const bool wanted_now = wanted(state, service);
-    for (auto& [identity, table] : tables) {
-        bool leaving = !wanted_now;
-        for (const auto& closing : state.counters.closing) leaving = leaving || model::identity(closing.spec) == identity;
-        table.closed = leaving;
-        if (leaving) table.shares.clear();
+    std::map<std::string, Rank> best;
+    // A listener that passes from one service to another has holders in both: whoever is ready serves it.
+    for (const auto& [name, holder] : state.services) {
+        const bool wanted_now = wanted(state, holder);
+        for (const Instance& instance : holder.instances) {
+            const Rank rank = rank_of(instance);
+            for (const auto& socket : instance.sockets) {
+                const auto table = tables.find(socket.listener);
+                if (table == tables.end() || !wanted_now || !is_open(state, socket.listener)) continue;
+                table->second.closed = false;
+                const auto [known, fresh] = best.try_emplace(socket.listener, rank);
+                if (rank < known->second) table->second.shares.clear();
+                known->second = std::min(known->second, rank);
+                if (rank == known->second) table->second.shares.push_back({socket.place, rank == Rank::ready ? instance.weight : 1});
+            }
+        }
     }
     return tables;
 }

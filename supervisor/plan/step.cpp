@@ -38,19 +38,15 @@ Found find_child(State& state, std::uint64_t id) {
 Instance* find_place(Service& service, std::uint32_t ordinal) {
     Instance* found = nullptr;
     for (Instance& instance : service.instances) {
-        // During a rollover two hold the place: the newer one is meant.
-        if (instance.ordinal == ordinal && (found == nullptr || instance.revision > found->revision)) found = &instance;
+        // During a rollover two hold the place: the one that stays is meant.
+        if (instance.ordinal != ordinal || instance.ending == model::Ending::remove) continue;
+        if (found == nullptr || instance.revision == service.current) found = &instance;
     }
     return found;
 }
 
-bool runs(const Instance& instance) {
-    return instance.state == InstanceState::starting || instance.state == InstanceState::ready || instance.state == InstanceState::unready ||
-           instance.state == InstanceState::draining || instance.state == InstanceState::stopping;
-}
-
-Millis service_deadline(const Service& service) {
-    Millis next = rollover_deadline(service);
+Millis service_deadline(const State& state, const Service& service) {
+    Millis next = rollover_deadline(state, service);
     for (const Instance& instance : service.instances) next = std::min(next, deadline_of(service, instance));
     return next;
 }
@@ -62,10 +58,15 @@ class Apply {
 
     void operator()(const model::Tick&) {
         for (auto& [name, service] : turn_.state.services) {
-            if (service_deadline(service) > turn_.now) continue;
+            if (service_deadline(turn_.state, service) > turn_.now) continue;
             for (Instance& instance : service.instances) on_time(turn_, service, instance);
             touch(service);
         }
+        std::erase_if(turn_.state.counters.closing, [&](const auto& listener) {
+            if (listener.deadline > turn_.now) return false;
+            turn_.announce("listener.closed", identity(listener.spec), "its time is over", true);
+            return true;
+        });
     }
     void operator()(const model::Configured& event) {
         configure(turn_, event);
@@ -73,24 +74,27 @@ class Apply {
     }
     void operator()(const model::ChildStarted& event) {
         const Found found = find_child(turn_.state, event.id);
-        if (found.instance == nullptr) return;
+        if (found.instance == nullptr || !has_process(*found.instance)) return;
         on_started(turn_, *found.service, *found.instance, event.pid);
         touch(*found.service);
     }
     void operator()(const model::ChildNotStarted& event) {
         const Found found = find_child(turn_.state, event.id);
-        if (found.instance == nullptr || !runs(*found.instance)) return;
+        // One that is known to run was asked for twice.
+        if (found.instance == nullptr || !has_process(*found.instance) || found.instance->pid != 0) return;
         on_ended(turn_, *found.service, *found.instance, event.why, false);
         touch(*found.service);
     }
     void operator()(const model::ChildExited& event) {
         turn_.act(model::ForgetProcess{event.id});
         const Found found = find_child(turn_.state, event.id);
-        if (found.instance == nullptr || !runs(*found.instance)) return;
+        if (found.instance == nullptr || !has_process(*found.instance)) return;
         on_ended(turn_, *found.service, *found.instance, describe_end(event.status), event.status == 0);
         touch(*found.service);
     }
     void operator()(const model::Adopted& event);
+    void stop_again(const Service& service, Instance& instance);
+    void instance_power(Service& service, std::uint32_t ordinal, model::PowerChange change);
     void operator()(const model::Notified& event) {
         const Found found = find_child(turn_.state, event.id);
         if (found.instance == nullptr) return;
@@ -135,10 +139,11 @@ class Apply {
         if (!event.fast) return;
         for (auto& [name, service] : turn_.state.services) {
             for (Instance& instance : service.instances) {
-                if (!runs(instance)) continue;
+                if (!has_process(instance)) continue;
                 instance.ending = model::Ending::remove;
                 if (instance.state != InstanceState::stopping) become(turn_, instance, InstanceState::stopping, "fast stop");
                 turn_.act(model::SignalProcess{instance.id, spec_of(service, instance).stop.signal, false});
+                instance.since = turn_.now;
                 instance.deadline = turn_.now + std::min<Millis>(limits_fast, spec_of(service, instance).stop.kill_timeout);
             }
         }
@@ -158,16 +163,25 @@ class Apply {
     std::set<std::string> touched_;
 };
 
+// A master's death can lie between any two of: the counters were stored, the configuration, one service
+// after the other, and each thing that was asked of the keeper. Whatever came before is made whole here.
 void Apply::operator()(const model::Adopted& event) {
+    State& state = turn_.state;
     std::set<std::uint64_t> known;
+    std::uint64_t& next = state.counters.next_child;
     for (const model::KnownChild& child : event.children) {
         known.insert(child.id);
-        turn_.state.counters.next_child = std::max(turn_.state.counters.next_child, child.id + 1);
-        const Found found = find_child(turn_.state, child.id);
-        const bool ours = found.instance != nullptr && runs(*found.instance);
+        next = std::max(next, child.id + 1);
+    }
+    for (const auto& [name, service] : state.services) {
+        for (const Instance& instance : service.instances) next = std::max(next, instance.id + 1);
+    }
+    const std::uint64_t asked_before = next;
+    for (const model::KnownChild& child : event.children) {
+        const Found found = find_child(state, child.id);
         if (child.exited) {
             (*this)(model::ChildExited{child.id, child.status});
-        } else if (!ours) {
+        } else if (found.instance == nullptr || !has_process(*found.instance)) {
             // Nothing knows it: it was started by a master that died before it could say so.
             turn_.announce("child.unknown", fmt::format("child {}", child.id), fmt::format("pid {} is ended", child.pid), true);
             turn_.act(model::SignalProcess{child.id, SIGKILL, true});
@@ -175,10 +189,12 @@ void Apply::operator()(const model::Adopted& event) {
             (*this)(model::ChildStarted{child.id, child.pid});
         }
     }
-    for (auto& [name, service] : turn_.state.services) {
+    for (auto& [name, service] : state.services) {
         for (Instance& instance : service.instances) {
-            if (!runs(instance) || known.contains(instance.id)) continue;
-            if (instance.state == InstanceState::starting && instance.pid == 0 && instance.ending == model::Ending::none) {
+            if (!has_process(instance) || instance.id >= asked_before) continue;
+            if (known.contains(instance.id)) {
+                stop_again(service, instance);
+            } else if (instance.state == InstanceState::starting && instance.pid == 0) {
                 // It was to be started and was not: the same request again.
                 turn_.act(model::StartProcess{instance.id});
             } else {
@@ -186,7 +202,31 @@ void Apply::operator()(const model::Adopted& event) {
             }
         }
     }
+    configure(turn_, model::Configured{state.configuration, false});
     touch_all();
+}
+
+// Whether a stop signal was asked for is not stored. When nothing was since, it may have been lost.
+void Apply::stop_again(const Service& service, Instance& instance) {
+    if (instance.state != InstanceState::stopping || instance.killed || instance.since < service.as_of) return;
+    turn_.act(model::SignalProcess{instance.id, spec_of(service, instance).stop.signal, false});
+    instance.since = turn_.now;
+}
+
+void Apply::instance_power(Service& service, std::uint32_t ordinal, model::PowerChange change) {
+    using model::Ending;
+    Instance* instance = find_place(service, ordinal);
+    if (instance == nullptr) return;
+    if (change == model::PowerChange::stop) {
+        for (Instance& other : service.instances) {
+            if (other.ordinal == ordinal && &other != instance) tell_to_go(turn_, service, other, Ending::remove);
+        }
+        return tell_to_go(turn_, service, *instance, Ending::park);
+    }
+    const bool runs = has_process(*instance) && instance->ending != Ending::park;
+    if (change == model::PowerChange::start && runs) return;
+    instance->failures = 0;
+    tell_to_go(turn_, service, *instance, Ending::restart);
 }
 
 void Apply::operator()(const model::PowerAsked& event) {
@@ -194,17 +234,7 @@ void Apply::operator()(const model::PowerAsked& event) {
     if (found == turn_.state.services.end()) return;
     Service& service = found->second;
     touch(service);
-    if (event.ordinal) {
-        Instance* instance = find_place(service, *event.ordinal);
-        if (instance == nullptr) return;
-        using model::Ending;
-        if (event.change == model::PowerChange::stop) return tell_to_go(turn_, service, *instance, Ending::park);
-        if (event.change == model::PowerChange::restart || !runs(*instance)) {
-            instance->failures = 0;
-            return tell_to_go(turn_, service, *instance, Ending::restart);
-        }
-        return;
-    }
+    if (event.ordinal) return instance_power(service, *event.ordinal, event.change);
     switch (event.change) {
         case model::PowerChange::stop:
             service.stopped = true;
@@ -212,9 +242,12 @@ void Apply::operator()(const model::PowerAsked& event) {
             break;
         case model::PowerChange::start:
             service.stopped = false;
+            if (service.phase != model::RolloutPhase::settled) service.rollout_began = turn_.now;
             for (Instance& instance : service.instances) {
                 instance.failures = 0;
-                if (instance.state == InstanceState::failed || instance.state == InstanceState::completed) tell_to_go(turn_, service, instance, model::Ending::restart);
+                const bool parked = instance.ending == model::Ending::park;
+                const bool ended = !has_process(instance) && instance.state != InstanceState::gone;
+                if (parked || ended) tell_to_go(turn_, service, instance, model::Ending::restart);
             }
             break;
         case model::PowerChange::restart:
@@ -234,7 +267,8 @@ Outcome step(State& state, const model::Event& event, Millis now) {
     std::visit(apply, event);
     // A service that became ready, or ended, is an event to those around it.
     std::set<std::string> due = apply.take_touched();
-    for (int round = 0; !due.empty() && round < 8; ++round) {
+    // News travels along the dependencies, one service a round.
+    for (std::size_t round = 0; !due.empty() && round <= state.services.size(); ++round) {
         std::set<std::string> next;
         for (const std::string& name : due) {
             const auto found = state.services.find(name);
@@ -242,6 +276,7 @@ Outcome step(State& state, const model::Event& event, Millis now) {
             Service& service = found->second;
             const std::size_t before = out.actions.size();
             reconcile(turn, service);
+            const std::vector<std::string> own = find_revision(service, service.current)->spec.depends_on;
             if (service.removed && service.instances.empty()) {
                 state.services.erase(found);
                 out.touched.insert(name);
@@ -251,22 +286,22 @@ Outcome step(State& state, const model::Event& event, Millis now) {
                 const model::Revision* revision = find_revision(other, other.current);
                 const auto& needs = revision->spec.depends_on;
                 const bool upstream = std::find(needs.begin(), needs.end(), name) != needs.end();
-                bool downstream = false;
-                if (const auto self = state.services.find(name); self != state.services.end()) {
-                    const auto& own = find_revision(self->second, self->second.current)->spec.depends_on;
-                    downstream = std::find(own.begin(), own.end(), other_name) != own.end();
-                }
+                const bool downstream = std::find(own.begin(), own.end(), other_name) != own.end();
                 if (upstream || downstream) next.insert(other_name);
             }
         }
         due = std::move(next);
+    }
+    for (const std::string& name : out.touched) {
+        if (const auto found = state.services.find(name); found != state.services.end()) found->second.as_of = now;
     }
     return out;
 }
 
 Millis next_deadline(const State& state) {
     Millis next = never;
-    for (const auto& [name, service] : state.services) next = std::min(next, service_deadline(service));
+    for (const auto& [name, service] : state.services) next = std::min(next, service_deadline(state, service));
+    for (const auto& listener : state.counters.closing) next = std::min(next, listener.deadline);
     return next;
 }
 

@@ -19,7 +19,8 @@ namespace {
 
 class Machine {
   public:
-    Machine(Upgrade& upgrade, std::uint32_t own, Millis now) : upgrade_(upgrade), own_(own), now_(now) {}
+    Machine(Upgrade& upgrade, std::uint32_t own, Millis now)
+        : upgrade_(upgrade), own_(own), now_(now), unanswered_(upgrade.phase == UpgradePhase::trial && upgrade.generation == 0) {}
 
     std::vector<UpgradeAction> take_actions() { return std::move(actions_); }
 
@@ -39,7 +40,14 @@ class Machine {
         act(StartCandidate{event.binary});
     }
     void operator()(const CandidateStarted& event) {
+        if (upgrade_.phase == UpgradePhase::idle && upgrade_.ending && upgrade_.generation == 0) {
+            // The answer came after its time was over.
+            upgrade_.ending = event.error.empty();
+            if (upgrade_.ending) end(event.generation);
+            return;
+        }
         if (upgrade_.phase != UpgradePhase::trial || upgrade_.generation != 0) return;
+        unanswered_ = false;
         if (!event.error.empty()) return go_back(event.error);
         upgrade_.generation = event.generation;
     }
@@ -49,6 +57,7 @@ class Machine {
         act(ProbeCandidate{event.generation});
     }
     void operator()(const CandidateProbed& event) {
+        if (upgrade_.generation == 0 || (event.generation != 0 && event.generation != upgrade_.generation)) return;
         if (upgrade_.phase == UpgradePhase::trial) {
             if (!event.failure.empty()) return go_back("it failed its probe: " + event.failure);
             become(UpgradePhase::proved);
@@ -65,6 +74,7 @@ class Machine {
         if (upgrade_.phase == UpgradePhase::idle) return;
         // Nothing to end any more; the keeper has given back what it owned.
         upgrade_.generation = 0;
+        unanswered_ = false;
         go_back(told ? "it was told to end" : "it ended: " + event.how);
     }
     void operator()(const DrainAsked&) {
@@ -99,16 +109,14 @@ class Machine {
     void operator()(const UpgradeResumed& event) {
         const auto lives = [&](const std::vector<std::uint32_t>& list) { return std::find(list.begin(), list.end(), upgrade_.generation) != list.end(); };
         if (upgrade_.phase == UpgradePhase::idle) {
-            if (upgrade_.ending && !lives(event.others)) upgrade_.ending = false;
-            // A candidate this note does not know of: asked for, and the note was lost with its master.
-            if (!upgrade_.ending && !event.others.empty() && event.others.back() > own_) {
-                upgrade_.generation = event.others.back();
-                upgrade_.ending = true;
-                act(EndCandidate{upgrade_.generation, SIGKILL});
-            }
+            // A candidate while none is wanted: it was to end and was not told, or the note that knew of it
+            // was lost with its master.
+            upgrade_.ending = !event.others.empty() && event.others.back() > own_;
+            if (upgrade_.ending) end(event.others.back());
             return act(RestorePidFile{});
         }
         if (upgrade_.generation == 0 && !event.others.empty()) upgrade_.generation = event.others.back();
+        unanswered_ = false;
         if (!lives(event.others)) {
             upgrade_.generation = 0;
             return go_back("it ended while its judge was being replaced");
@@ -144,8 +152,9 @@ class Machine {
     void go_back(const std::string& why) {
         const bool quit_was_queued = upgrade_.quit_requested;
         if (upgrade_.phase == UpgradePhase::handed && upgrade_.generation != 0) act(TakeInstances{});
-        upgrade_.ending = upgrade_.generation != 0;
-        if (upgrade_.ending) act(EndCandidate{upgrade_.generation, SIGKILL});
+        // One that was asked for and has no number yet is ended when it has.
+        upgrade_.ending = upgrade_.generation != 0 || unanswered_;
+        if (upgrade_.generation != 0) end(upgrade_.generation);
         become(UpgradePhase::idle);
         upgrade_.automatic = false;
         upgrade_.quit_requested = false;
@@ -153,9 +162,14 @@ class Machine {
         act(RestorePidFile{});
         report("upgrade.returned", why + "; this generation goes on" + (quit_was_queued ? ", the QUIT that waited is dropped" : ""), true);
     }
+    void end(std::uint32_t generation) {
+        upgrade_.generation = generation;
+        act(EndCandidate{generation, SIGKILL});
+    }
     // Before the keeper has told its number, any newer generation is the one that was asked for.
     bool is_candidate(std::uint32_t generation) const {
-        return upgrade_.generation != 0 ? generation == upgrade_.generation : generation > own_ && upgrade_.phase == UpgradePhase::trial;
+        if (upgrade_.generation != 0) return generation == upgrade_.generation;
+        return generation > own_ && (upgrade_.phase == UpgradePhase::trial || upgrade_.ending);
     }
     const char* phase_name() const { return boost::describe::enum_to_string(upgrade_.phase, "?"); }
     void act(UpgradeAction action) { actions_.push_back(std::move(action)); }
@@ -164,6 +178,7 @@ class Machine {
     Upgrade& upgrade_;
     std::uint32_t own_;
     Millis now_;
+    bool unanswered_;  // a candidate was asked for, and the keeper has not said what became of it
     std::vector<UpgradeAction> actions_;
 };
 

@@ -35,7 +35,8 @@ struct CandidateGone {
 };
 // The result of a probe of the new master, through the sockets it inherited.
 struct CandidateProbed {
-    std::string failure;  // empty: it answered well
+    std::string failure;           // empty: it answered well
+    std::uint32_t generation = 0;  // whom the probe was meant for; 0: the present candidate
 };
 struct DrainAsked {};   // WINCH
 struct ReturnAsked {};  // HUP to the old master

@@ -60,6 +60,15 @@ Result<std::string> read_all(const UniqueFd& fd, std::size_t limit) {
     }
 }
 
+Result<std::size_t> read_some(const UniqueFd& fd, std::span<char> buffer) {
+    ssize_t got = -1;
+    do {
+        got = ::read(fd.get(), buffer.data(), buffer.size());
+    } while (got < 0 && errno == EINTR);
+    if (got < 0) return Error::system("read", errno);
+    return static_cast<std::size_t>(got);
+}
+
 Result<Pipe> make_pipe() {
     std::array<int, 2> ends{};
     if (::pipe2(ends.data(), O_CLOEXEC) != 0) return Error::system("create a pipe", errno);

@@ -44,6 +44,9 @@ Result<UniqueFd> memory(const char* name, std::size_t size);
 // The whole file behind `fd`, from its start, whatever the descriptor's offset. An error past `limit` bytes.
 Result<std::string> read_all(const UniqueFd& fd, std::size_t limit);
 
+// What is there, at most the whole buffer; 0 at the end of the stream. An Error with code() EAGAIN: nothing now.
+Result<std::size_t> read_some(const UniqueFd& fd, std::span<char> buffer);
+
 struct Pipe {
     UniqueFd read_end;   // non-blocking
     UniqueFd write_end;  // blocking, for a child

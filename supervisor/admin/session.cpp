@@ -1,0 +1,236 @@
+#include "admin/session.h"
+
+#include <fmt/core.h>
+#include <boost/asio/experimental/awaitable_operators.hpp>
+
+#include "admin/command.h"
+#include "admin/connection.h"
+#include "admin/problem.h"
+#include "admin/routes.h"
+#include "admin/stream.h"
+#include "model/codec.h"
+
+namespace baton::admin {
+
+namespace asio = boost::asio;
+using asio::experimental::awaitable_operators::operator||;
+
+namespace {
+
+struct Session {
+    Session(std::shared_ptr<Core> shared, sys::UniqueFd fd, sys::Peer who)
+        : core(std::move(shared)),
+          connection(core->context, std::move(fd), core->settings.request_timeout),
+          peer(who) {}
+
+    std::shared_ptr<Core> core;
+    Connection connection;
+    sys::Peer peer;
+};
+
+// A place among the streams, given back when the stream ends in whatever way.
+class StreamPlace {
+  public:
+    explicit StreamPlace(Core& core) : core_(core) { ++core_.streams; }
+    ~StreamPlace() { --core_.streams; }
+    StreamPlace(const StreamPlace&) = delete;
+    StreamPlace& operator=(const StreamPlace&) = delete;
+
+  private:
+    Core& core_;
+};
+
+Answer answer_of(const model::ProblemView& view, std::string allow = {}) {
+    Answer answer;
+    answer.status = view.status;
+    answer.type = "application/problem+json";
+    answer.body = model::encode(view);
+    answer.allow = std::move(allow);
+    return answer;
+}
+
+Answer answer_of(std::string json) {
+    Answer answer;
+    answer.body = std::move(json);
+    return answer;
+}
+
+bool wants_steps(const Request& request) {
+    return request.accept.find("application/x-ndjson") != std::string::npos;
+}
+
+asio::awaitable<void> pass(Core* core, Millis time) {
+    asio::steady_timer timer(core->context, std::chrono::milliseconds(time));
+    co_await timer.async_wait(asio::as_tuple(asio::use_awaitable));
+}
+
+// --- each kind of reply; false: the connection is of no more use ---
+
+asio::awaitable<bool> carry_out(Session* session, Request request, Document document) {
+    return session->connection.write(request.manner, answer_of(std::move(document.json)));
+}
+
+asio::awaitable<bool> carry_out(Session* session, Request request, Refusal refusal) {
+    return session->connection.write(request.manner, answer_of(refusal.problem, std::move(refusal.allow)));
+}
+
+asio::awaitable<bool> carry_out(Session* session, Request request, CheckHealth) {
+    auto checking = session->core->console.health();
+    auto over = pass(session->core.get(), session->core->settings.request_timeout);
+    auto either = std::move(checking) || std::move(over);
+    auto came = co_await std::move(either);
+    Answer answer = answer_of(std::string(R"({"status":"ok"})"));
+    if (came.index() == 1) {
+        answer = answer_of(problem(503, "the check of this generation's health did not end in time"));
+    } else if (auto reasons = std::get<0>(std::move(came)); !reasons.empty()) {
+        std::string detail = "this generation cannot serve: " + reasons.front();
+        answer = answer_of(problem(503, std::move(detail), std::move(reasons)));
+    }
+    co_return co_await session->connection.write(request.manner, std::move(answer));
+}
+
+// Whether nobody can follow now; then a refusal was sent.
+std::optional<Answer> refuse_stream(const Core& core) {
+    if (core.closing.count() > 0) return answer_of(problem(503, "this supervisor is about to end"));
+    if (core.streams < core.settings.streams) return {};
+    return answer_of(problem(503, fmt::format("{} clients follow events or logs already", core.streams)));
+}
+
+asio::awaitable<bool> carry_out(Session* session, Request request, FollowEvents events) {
+    if (auto refused = refuse_stream(*session->core)) {
+        co_return co_await session->connection.write(request.manner, std::move(*refused));
+    }
+    const StreamPlace place(*session->core);
+    if (request.manner.head)
+        co_return co_await session->connection.begin(request.manner, "text/event-stream");
+    auto subscription = session->core->console.follow_events(events.after);
+    co_return co_await send_stream<model::EventView>(session->core, &session->connection, request.manner,
+                                                     std::move(subscription), events.follow, events.after);
+}
+
+bool instance_exists(const engine::Console& console, const FollowLogs& logs) {
+    const std::string name = fmt::format("{}/{}", logs.service, *logs.ordinal);
+    for (const auto& instance : console.instances()) {
+        if (instance.name == name) return true;
+    }
+    return false;
+}
+
+// Lines of an instance that is gone can still be read; one that never was is a mistake.
+asio::awaitable<bool> never_was(Core* core, FollowLogs logs) {
+    if (!logs.ordinal || instance_exists(core->console, logs)) co_return false;
+    auto subscription = core->console.follow_logs(logs.service, logs.ordinal, 1);
+    const auto line = co_await subscription->next(0);
+    co_return !line.has_value();
+}
+
+asio::awaitable<bool> carry_out(Session* session, Request request, FollowLogs logs) {
+    if (auto refused = refuse_stream(*session->core)) {
+        co_return co_await session->connection.write(request.manner, std::move(*refused));
+    }
+    if (co_await never_was(session->core.get(), logs)) {
+        auto view = problem(404, fmt::format("there is no instance '{}/{}'", logs.service, *logs.ordinal));
+        co_return co_await session->connection.write(request.manner, answer_of(view));
+    }
+    const StreamPlace place(*session->core);
+    if (request.manner.head)
+        co_return co_await session->connection.begin(request.manner, "text/event-stream");
+    auto subscription = session->core->console.follow_logs(logs.service, logs.ordinal, logs.lines);
+    co_return co_await send_stream<model::LogLineView>(session->core, &session->connection, request.manner,
+                                                       std::move(subscription), logs.follow, 0);
+}
+
+// The run's next step; empty: the client went away before there was one.
+asio::awaitable<std::optional<model::ProgressView>> next_step(Session* session, CommandRun* run) {
+    for (;;) {
+        const auto seen = run->count();
+        if (auto step = run->take()) co_return step;
+        auto changed = run->changed(seen);
+        auto gone = session->connection.hung_up();
+        auto either = std::move(changed) || std::move(gone);
+        const auto came = co_await std::move(either);
+        if (came.index() == 1) co_return std::nullopt;
+    }
+}
+
+asio::awaitable<bool> send_steps(Session* session, Request request, CommandRun* run) {
+    if (!co_await session->connection.begin(request.manner, "application/x-ndjson")) co_return false;
+    for (;;) {
+        const auto step = co_await next_step(session, run);
+        if (!step) co_return false;
+        if (!co_await session->connection.piece(model::encode(*step) + "\n")) co_return false;
+        if (step->done) break;
+    }
+    co_return co_await session->connection.end();
+}
+
+asio::awaitable<bool> send_verdict(Session* session, Request request, CommandRun* run) {
+    std::optional<model::ProgressView> step;
+    do {
+        step = co_await next_step(session, run);
+        if (!step) co_return false;
+    } while (!step->done);
+    Answer answer = answer_of(model::encode(*step));
+    if (const auto& failure = run->failure()) {
+        answer = answer_of(problem(failure->status, failure->message, failure->details));
+    }
+    co_return co_await session->connection.write(request.manner, std::move(answer));
+}
+
+asio::awaitable<bool> carry_out(Session* session, Request request, RunCommand run) {
+    const auto core = session->core;
+    if (core->commands.size() >= core->settings.commands || core->closing.count() > 0) {
+        auto view = problem(503, core->closing.count() > 0 ? "this supervisor is about to end"
+                                                           : "too many commands are under way");
+        co_return co_await session->connection.write(request.manner, answer_of(view));
+    }
+    core->log.write(LogLevel::info, "admin",
+                    fmt::format("{}, asked for by uid {} (pid {})", describe(run.command), session->peer.uid,
+                                session->peer.pid));
+    const auto started = CommandRun::start(core, std::move(run.command));
+    const bool steps = wants_steps(request);
+    auto sending = steps ? send_steps(session, std::move(request), started.get())
+                         : send_verdict(session, std::move(request), started.get());
+    const bool sent = co_await std::move(sending);
+    started->abandon();
+    co_return sent;
+}
+
+// Waits for the first byte of a request; false: none will come.
+asio::awaitable<bool> await_request(Session* session) {
+    auto readable = session->connection.readable();
+    auto closing = session->core->closing.changed(0);
+    auto either = std::move(readable) || std::move(closing);
+    const auto came = co_await std::move(either);
+    co_return came.index() == 0 && std::get<0>(came);
+}
+
+asio::awaitable<bool> answer_one(Session* session) {
+    auto arrived = co_await session->connection.read();
+    if (std::holds_alternative<Hangup>(arrived)) co_return false;
+    if (const auto* refused = std::get_if<model::ProblemView>(&arrived)) {
+        const bool sent = co_await session->connection.write(Manner{}, answer_of(*refused));
+        if (sent) co_await session->connection.linger();
+        co_return false;
+    }
+    Request request = std::get<Request>(std::move(arrived));
+    if (session->core->closing.count() > 0) request.manner.keep_alive = false;
+    const bool keep_alive = request.manner.keep_alive && request.manner.chunks;
+    Reply reply = route(request, session->core->console);
+    auto answering = std::visit(
+        [&](auto& kind) { return carry_out(session, std::move(request), std::move(kind)); }, reply);
+    const bool sent = co_await std::move(answering);
+    if (!sent) co_return false;
+    co_return keep_alive;
+}
+
+}  // namespace
+
+asio::awaitable<void> serve(std::shared_ptr<Core> core, sys::UniqueFd fd, sys::Peer peer) {
+    Session session(std::move(core), std::move(fd), peer);
+    while (co_await await_request(&session)) {
+        if (!co_await answer_one(&session)) break;
+    }
+}
+
+}  // namespace baton::admin

@@ -1,0 +1,16 @@
+// One client's conversation: request after request, each routed and answered.
+#pragma once
+
+#include <memory>
+
+#include <boost/asio/awaitable.hpp>
+
+#include "admin/core.h"
+#include "sys/peer.h"
+
+namespace baton::admin {
+
+// Ends when the client is gone or the server closes. Every argument is the coroutine's own.
+boost::asio::awaitable<void> serve(std::shared_ptr<Core> core, sys::UniqueFd fd, sys::Peer peer);
+
+}  // namespace baton::admin

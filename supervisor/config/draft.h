@@ -1,0 +1,35 @@
+// A configuration while it is read: what the model will hold, and where each part of it was written, so
+// that the checks between the parts can point at lines.
+#pragma once
+
+#include <vector>
+
+#include "config/node.h"
+#include "model/configuration.h"
+
+namespace baton::config {
+
+struct ListenerOrigin {
+    Place self;
+    Place address;
+    Place service;
+};
+
+struct ServiceOrigin {
+    Place self;
+    Place depends_on;
+    Place startup;
+    Place readiness;
+    Place liveness;
+};
+
+struct Draft {
+    model::Configuration configuration;
+    Place runtime_dir;
+    Place admin_socket;
+    // Beside configuration.listeners and configuration.services, element by element.
+    std::vector<ListenerOrigin> listeners;
+    std::vector<ServiceOrigin> services;
+};
+
+}  // namespace baton::config

@@ -1,0 +1,37 @@
+// The groups of the schema, one function each. Every function reads its table whole, reports unknown
+// keys, and leaves defaults where something is absent or wrong.
+#pragma once
+
+#include "config/draft.h"
+#include "config/table.h"
+#include "model/configuration.h"
+
+namespace baton::config {
+
+// Paths are made absolute with `prefix`.
+void read_supervisor(Table table, model::SupervisorSpec& spec, const std::string& prefix);
+void read_admin(Table table, model::SupervisorSpec& spec, const std::string& prefix);
+void read_plugins(Table table);
+// Where the configuration names none.
+model::SupervisorSpec default_supervisor(const std::string& prefix);
+
+void read_listener(Table table, model::ListenerSpec& spec, ListenerOrigin& origin, const std::string& prefix);
+
+// spec.name is set by the caller.
+void read_service(Table table, model::ServiceSpec& spec, ServiceOrigin& origin, const std::string& prefix);
+void read_probe(Table table, model::ProbeSpec& spec);
+
+void read_balance(Table table, model::BalanceSpec& spec);
+void read_health(Table table);
+void read_rollout(Table table, model::RolloutSpec& spec);
+void read_failover(Table table);
+void read_restart(Table table, model::RestartSpec& spec);
+void read_stop(Table table, model::StopSpec& spec);
+void read_schedule(Table table);
+
+// What only shows when everything is read: duplicates, names that lead nowhere, cycles, probes without a
+// target, paths too long for sockets. `complete` is false when a file could not be read; then names that
+// lead nowhere are not reported.
+void check_references(const Draft& draft, bool complete, Report& report);
+
+}  // namespace baton::config

@@ -1,0 +1,86 @@
+// [listener.NAME].
+#include <fmt/core.h>
+
+#include "base/limits.h"
+#include "config/groups.h"
+#include "config/later.h"
+#include "config/values.h"
+
+namespace baton::config {
+namespace {
+
+constexpr int backlog_max = 65'535;
+
+void read_header(Table table) {
+    std::string text;
+    table.nonempty("name", text);
+    table.text("value", text);
+    table.finish();
+}
+
+void read_match(Table table) {
+    std::string text;
+    table.nonempty("path_prefix", text);
+    table.nonempty("host", text);
+    if (auto header = table.table("header")) read_header(*header);
+    table.finish();
+}
+
+void read_route(Table table) {
+    if (auto match = table.table("match")) read_match(*match);
+    std::string service;
+    table.nonempty("service", service);
+    table.finish();
+}
+
+void read_routes(Table& table) {
+    const auto routes = table.tables("route");
+    for (const Table& route : routes) read_route(route);
+    if (!routes.empty()) table.refuse("route");
+}
+
+void read_address(Table& table, model::ListenerSpec& spec, const std::string& prefix) {
+    std::string text;
+    table.require("address");
+    if (!table.text("address", text)) return;
+    auto parsed = model::parse_address(text);
+    if (!parsed) return table.fault("address", parsed.error());
+    spec.address = *parsed;
+    if (spec.address.family == model::Family::unix_path) {
+        spec.address.host = below(prefix, spec.address.host);
+        if (spec.address.host.size() > limits::socket_path_bytes) {
+            table.problem("address", fmt::format("is {}, {} bytes; a unix socket's path has at most {}",
+                                                 in_quotes(spec.address.host), spec.address.host.size(),
+                                                 limits::socket_path_bytes));
+        }
+    }
+}
+
+}  // namespace
+
+void read_listener(Table table, model::ListenerSpec& spec, ListenerOrigin& origin,
+                   const std::string& prefix) {
+    origin.self = table.place();
+    origin.address = table.place_of("address");
+    origin.service = table.place_of("service");
+
+    read_address(table, spec, prefix);
+    table.choice<model::Protocol>(
+        "protocol", spec.protocol,
+        {{"http", model::Protocol::http}, {"tcp", model::Protocol::tcp}, {"udp", model::Protocol::udp}});
+    table.require("service");
+    table.nonempty("service", spec.service);
+    const bool backlog = table.integer("backlog", spec.backlog, 1, backlog_max);
+
+    if (spec.protocol == model::Protocol::udp) {
+        if (model::is_unix(spec.address)) table.problem("protocol", "= \"udp\" needs an address HOST:PORT");
+        if (backlog) table.problem("backlog", "has no meaning with protocol = \"udp\"");
+    }
+
+    later_text(table, "codec");
+    later_boolean(table, "proxy_protocol");
+    read_routes(table);
+    table.finish();
+}
+
+}  // namespace baton::config

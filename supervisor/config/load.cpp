@@ -1,0 +1,260 @@
+#include "config/load.h"
+
+#include <filesystem>
+#include <map>
+#include <set>
+#include <utility>
+
+#include <fmt/core.h>
+
+#include "base/limits.h"
+#include "config/document.h"
+#include "config/groups.h"
+#include "config/include.h"
+#include "config/report.h"
+#include "config/values.h"
+
+namespace baton::config {
+namespace {
+
+// `path` as an absolute one without a separator at its end.
+std::string absolute_folder(const std::filesystem::path& path) {
+    std::error_code ec;
+    std::filesystem::path whole = std::filesystem::absolute(path.empty() ? "." : path, ec);
+    if (ec) whole = path;  // the working folder is gone
+    std::string text = whole.lexically_normal().string();
+    while (text.size() > 1 && text.ends_with('/')) text.pop_back();
+    return text;
+}
+
+// One load: files in, then everything they say together.
+class Loading {
+  public:
+    Loading(const std::string& file, const std::string& prefix) {
+        report_.add_file(file);
+        draft_.configuration.file = file;
+        draft_.configuration.prefix = absolute_folder(
+            prefix.empty() ? std::filesystem::path(file).parent_path() : std::filesystem::path(prefix));
+        draft_.configuration.supervisor = default_supervisor(draft_.configuration.prefix);
+    }
+
+    void read_main_file() {
+        const std::string& file = draft_.configuration.file;
+        const auto text = read_file(file, limits::configuration_bytes);
+        if (!text) return report_.problem(Place{}, text.error().message());
+        bytes_ = text->size();
+        add_text(*text, 0);
+    }
+
+    void add_main_text(std::string_view text) {
+        if (text.size() > limits::configuration_bytes) return report_.problem(Place{}, "it is too large");
+        add_text(text, 0);
+    }
+
+    void follow_includes() {
+        if (documents_.empty()) return;
+        std::set<std::string> seen;
+        for (const Include& include : includes()) follow(include, seen);
+    }
+
+    void refuse_includes() {
+        for (const Include& include : includes()) {
+            report_.problem(include.place,
+                            "supervisor.include needs a configuration that is read from a file");
+        }
+    }
+
+    Loaded finish() {
+        for (const Node& document : documents_) read_document(document);
+        if (!documents_.empty()) {
+            inherit_user();
+            check_references(draft_, complete_, report_);
+        }
+        Loaded loaded;
+        loaded.problems = report_.sorted_problems();
+        if (report_.clean()) {
+            loaded.configuration = std::move(draft_.configuration);
+            loaded.notices = report_.notices();
+        }
+        return loaded;
+    }
+
+  private:
+    struct Include {
+        std::string pattern;
+        Place place;
+    };
+
+    void add_text(std::string_view text, std::uint32_t file) {
+        auto root = parse_document(text, file, report_);
+        if (root) {
+            documents_.push_back(std::move(*root));
+        } else {
+            complete_ = false;
+        }
+    }
+
+    // The main file's patterns, as far as they are strings; read_supervisor reports what is not.
+    std::vector<Include> includes() const {
+        std::vector<Include> result;
+        if (documents_.empty()) return result;
+        const Node* supervisor = child(documents_.front(), "supervisor");
+        const Node* include = supervisor == nullptr ? nullptr : child(*supervisor, "include");
+        const Array* patterns = include == nullptr ? nullptr : include->as<Array>();
+        if (patterns == nullptr) return result;
+        for (const Node& pattern : *patterns) {
+            const std::string* text = pattern.as<std::string>();
+            if (text != nullptr && text->find('\0') == std::string::npos)
+                result.push_back(Include{*text, pattern.place});
+        }
+        return result;
+    }
+
+    static const Node* child(const Node& node, std::string_view key) {
+        const Members* members = node.as<Members>();
+        if (members == nullptr) return nullptr;
+        for (const Member& one : *members) {
+            if (one.key == key) return &one.value;
+        }
+        return nullptr;
+    }
+
+    void follow(const Include& include, std::set<std::string>& seen) {
+        const std::string what = fmt::format("supervisor.include = {}", in_quotes(include.pattern));
+        if (include.pattern.empty())
+            return fail(include.place, "supervisor.include must not name an empty file");
+        const auto files = expand(include.pattern, draft_.configuration.prefix);
+        if (!files) return fail(include.place, fmt::format("{}: {}", what, files.error().message()));
+        for (const std::string& file : *files) {
+            if (same_file(file, draft_.configuration.file)) {
+                return fail(include.place, fmt::format("{} includes this file itself", what));
+            }
+            if (!seen.insert(file).second) continue;
+            if (seen.size() > limits::included_files) {
+                return fail(include.place, fmt::format("{}: there are more than {} included files", what,
+                                                       limits::included_files));
+            }
+            const auto text = read_file(file, limits::configuration_bytes - bytes_);
+            if (!text) {
+                fail(include.place, fmt::format("{}: {}: {}", what, file, text.error().message()));
+                continue;
+            }
+            bytes_ += text->size();
+            add_text(*text, report_.add_file(file));
+        }
+    }
+
+    void fail(Place place, std::string message) {
+        complete_ = false;
+        report_.problem(place, std::move(message));
+    }
+
+    void read_document(const Node& document) {
+        Table root(document, "", report_);
+        model::Configuration& configuration = draft_.configuration;
+        model::SupervisorSpec dropped;
+        if (auto supervisor = root.table("supervisor")) {
+            const bool first = define(*supervisor);
+            if (first && !supervisor->missing("runtime_dir"))
+                draft_.runtime_dir = supervisor->place_of("runtime_dir");
+            if (document.place.file != 0 && !supervisor->missing("include")) {
+                supervisor->problem("include",
+                                    "is for the main file: an included file cannot include others");
+            }
+            read_supervisor(*supervisor, first ? configuration.supervisor : dropped, configuration.prefix);
+        }
+        if (auto admin = root.table("admin")) {
+            const bool first = define(*admin);
+            if (first && !admin->missing("socket")) draft_.admin_socket = admin->place_of("socket");
+            read_admin(*admin, first ? configuration.supervisor : dropped, configuration.prefix);
+        }
+        if (auto plugins = root.table("plugins")) {
+            define(*plugins);
+            read_plugins(*plugins);
+        }
+        if (auto listeners = root.table("listener")) read_listeners(*listeners);
+        if (auto services = root.table("service")) read_services(*services);
+        root.finish();
+    }
+
+    // Tables of one file cannot be repeated, says TOML; those of two files are compared here. True for
+    // the first of its name.
+    bool define(const Table& table) {
+        const auto [other, first] = defined_.emplace(table.path(), table.place());
+        if (!first) {
+            report_.problem(table.place(), fmt::format("[{}] is defined already ({})", table.path(),
+                                                       report_.where(other->second)));
+        }
+        return first;
+    }
+
+    // The named tables of [listener] or [service], each with its name checked.
+    std::vector<std::pair<std::string, Table>> named(Table& group) {
+        std::vector<std::pair<std::string, Table>> result;
+        for (const Member& one : group.members()) {
+            if (const std::string fault = name_fault(one.key); !fault.empty()) {
+                report_.problem(config::place_of(one),
+                                fmt::format("{}: the name {}", group.path_of(one.key), fault));
+            }
+            if (auto table = group.table(one.key)) result.emplace_back(one.key, std::move(*table));
+        }
+        return result;
+    }
+
+    void read_listeners(Table group) {
+        for (auto& [name, table] : named(group)) {
+            model::ListenerSpec spec;
+            spec.name = name;
+            ListenerOrigin origin;
+            const bool first = define(table);
+            read_listener(table, spec, origin, draft_.configuration.prefix);
+            if (!first) continue;
+            draft_.configuration.listeners.push_back(std::move(spec));
+            draft_.listeners.push_back(origin);
+        }
+    }
+
+    void read_services(Table group) {
+        for (auto& [name, table] : named(group)) {
+            model::ServiceSpec spec;
+            spec.name = name;
+            ServiceOrigin origin;
+            const bool first = define(table);
+            read_service(table, spec, origin, draft_.configuration.prefix);
+            if (!first) continue;
+            draft_.configuration.services.push_back(std::move(spec));
+            draft_.services.push_back(origin);
+        }
+    }
+
+    void inherit_user() {
+        for (model::ServiceSpec& service : draft_.configuration.services) {
+            if (service.user.empty()) service.user = draft_.configuration.supervisor.user;
+        }
+    }
+
+    Report report_;
+    Draft draft_;
+    std::vector<Node> documents_;
+    std::map<std::string, Place> defined_;
+    std::size_t bytes_ = 0;
+    bool complete_ = true;  // every file could be read and parsed
+};
+
+}  // namespace
+
+Loaded load(const std::string& file, const std::string& prefix) {
+    Loading loading(file, prefix);
+    loading.read_main_file();
+    loading.follow_includes();
+    return loading.finish();
+}
+
+Loaded load_text(std::string_view text, const std::string& file_name, const std::string& prefix) {
+    Loading loading(file_name, prefix);
+    loading.add_main_text(text);
+    loading.refuse_includes();
+    return loading.finish();
+}
+
+}  // namespace baton::config

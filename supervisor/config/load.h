@@ -1,0 +1,41 @@
+// The configuration: TOML on disk to a valid model::Configuration, or every reason why not.
+//
+// Reading has no side effect. All errors of all files are reported at once, in the order in which the
+// files are read (the main file, then its includes sorted) and then by line. Any thread.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "model/configuration.h"
+
+namespace baton::config {
+
+struct Problem {
+    std::string file;
+    std::uint32_t line = 0;
+    std::string message;
+    friend bool operator==(const Problem&, const Problem&) = default;
+};
+// "FILE:LINE: message"
+std::string to_string(const Problem& problem);
+
+struct Loaded {
+    std::optional<model::Configuration> configuration;  // set exactly when there are no problems
+    std::vector<Problem> problems;
+    std::vector<std::string> notices;  // worth telling, and no reason to refuse the configuration
+};
+
+// Reads `file` and what it includes. Relative paths in it start at `prefix`; empty: the file's folder.
+Loaded load(const std::string& file, const std::string& prefix);
+
+// The same for text that is in memory already. It touches no file: an include is an error.
+Loaded load_text(std::string_view text, const std::string& file_name, const std::string& prefix);
+
+// The effective configuration as TOML, defaults filled in, which load_text reads back to an equal one.
+std::string print(const model::Configuration& configuration);
+
+}  // namespace baton::config

@@ -1,0 +1,155 @@
+// How a service is balanced, rolled over, restarted, stopped: [service.NAME.balance] and its siblings.
+#include <limits>
+
+#include <fmt/core.h>
+
+#include "base/limits.h"
+#include "config/groups.h"
+#include "config/later.h"
+#include "config/values.h"
+
+namespace baton::config {
+namespace {
+
+constexpr std::int64_t any_count = std::numeric_limits<std::int32_t>::max();
+
+bool known_key(const std::string& key) {
+    return key == "path" || (key.starts_with("header:") && key.size() > 7) ||
+           (key.starts_with("cookie:") && key.size() > 7);
+}
+
+// A count of instances, or a percentage of the replicas.
+void read_share(Table& table, std::string_view key, model::Share& to) {
+    const Node* found = table.find(key);
+    if (found == nullptr) return;
+    if (const std::string* text = found->as<std::string>()) {
+        const auto share = parse_percentage(*text);
+        if (!share) return table.fault(key, share.error());
+        to = *share;
+    } else if (found->as<std::int64_t>() != nullptr) {
+        std::uint32_t count = 0;
+        if (table.integer(key, count, 0, limits::replicas)) to = model::Share{count, false};
+    } else {
+        table.problem(key, "must be an integer or a percentage like \"25%\", not " + describe_kind(*found));
+    }
+}
+
+void read_analysis(Table table) {
+    later_number(table, "max_error_rate", 1);
+    later_duration(table, "max_latency_p99");
+    later_integer(table, "min_requests", any_count);
+    table.finish();
+}
+
+void read_retry(Table table) {
+    later_integer(table, "attempts", any_count);
+    later_texts(table, "on");
+    table.finish();
+}
+
+}  // namespace
+
+void read_balance(Table table, model::BalanceSpec& spec) {
+    using model::Strategy;
+    table.choice<Strategy>("strategy", spec.strategy,
+                           {{"round_robin", Strategy::round_robin},
+                            {"ip_hash", Strategy::ip_hash},
+                            {"hash", Strategy::hash},
+                            {"least_connections", {}, false},
+                            {"random_two", {}, false},
+                            {"least_time", {}, false},
+                            {"active_standby", {}, false}},
+                           "strategy");
+    std::string key;
+    if (table.text("key", key) && key != "client_ip") {
+        if (known_key(key)) {
+            table.refuse("key", "\"client_ip\"");
+        } else {
+            table.problem("key",
+                          fmt::format("= {} is an unknown value; it must be \"client_ip\"", in_quotes(key)));
+        }
+    }
+    later_table(table, "options");
+    table.finish();
+}
+
+void read_health(Table table) {
+    later_integer(table, "max_fails", any_count);
+    later_duration(table, "fail_timeout");
+    later_duration(table, "slow_start");
+    if (auto retry = table.table("retry")) read_retry(*retry);
+    table.finish();
+}
+
+void read_rollout(Table table, model::RolloutSpec& spec) {
+    enum class Way { rolling };
+    Way way{};
+    table.choice<Way>("strategy", way,
+                      {{"rolling", Way::rolling},
+                       {"canary", {}, false},
+                       {"blue_green", {}, false},
+                       {"recreate", {}, false}},
+                      "strategy");
+    read_share(table, "max_surge", spec.max_surge);
+    read_share(table, "max_unavailable", spec.max_unavailable);
+    table.duration("min_ready", spec.min_ready);
+    table.duration("deadline", spec.deadline, 1);
+    table.boolean("auto_rollback", spec.auto_rollback);
+    later_texts(table, "steps");
+    later_duration(table, "pause");
+    later_integer(table, "history", any_count);
+    if (auto analysis = table.table("analysis")) read_analysis(*analysis);
+    table.finish();
+}
+
+void read_failover(Table table) {
+    enum class Way { restart };
+    Way way{};
+    table.choice<Way>("strategy", way, {{"restart", Way::restart}, {"active_standby", {}, false}},
+                      "strategy");
+    later_table(table, "options");
+    table.finish();
+}
+
+void read_restart(Table table, model::RestartSpec& spec) {
+    using Policy = model::RestartPolicy;
+    table.choice<Policy>(
+        "policy", spec.policy,
+        {{"always", Policy::always}, {"on_failure", Policy::on_failure}, {"never", Policy::never}});
+    table.duration("backoff", spec.backoff);
+    const bool most = table.duration("backoff_max", spec.backoff_max);
+    table.integer("limit", spec.limit, 0, any_count);
+    if (spec.backoff > spec.backoff_max) {
+        table.problem(most ? "backoff_max" : "backoff",
+                      fmt::format("makes backoff ({}) longer than backoff_max ({})",
+                                  format_duration(spec.backoff), format_duration(spec.backoff_max)));
+    }
+    table.finish();
+}
+
+void read_stop(Table table, model::StopSpec& spec) {
+    std::string signal;
+    if (table.text("signal", signal)) {
+        const auto number = parse_signal(signal);
+        if (number) {
+            spec.signal = *number;
+        } else {
+            table.fault("signal", number.error());
+        }
+    }
+    later_texts(table, "pre_stop");
+    table.duration("drain_timeout", spec.drain_timeout);
+    table.duration("kill_timeout", spec.kill_timeout);
+    table.finish();
+}
+
+void read_schedule(Table table) {
+    enum class Way { none };
+    Way way{};
+    table.choice<Way>("strategy", way, {{"least_instances", Way::none, false}}, "strategy");
+    later_texts(table, "nodes");
+    later_table(table, "constraints");
+    table.finish();
+}
+
+}  // namespace baton::config

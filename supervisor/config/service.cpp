@@ -1,0 +1,169 @@
+// [service.NAME]: what runs and how many of it.
+#include <algorithm>
+#include <array>
+#include <set>
+
+#include <fmt/core.h>
+
+#include "base/limits.h"
+#include "config/groups.h"
+#include "config/later.h"
+#include "config/values.h"
+
+namespace baton::config {
+namespace {
+
+constexpr std::uint64_t nofile_max = 1ULL << 30;
+constexpr double cores_min = 0.001;
+constexpr double cores_max = 65'536;
+constexpr std::int64_t weight_max = 1'000'000;
+
+// Variables that the supervisor sets for each instance.
+constexpr std::array<std::string_view, 10> own_variables{
+    "LISTEN_FDS",   "LISTEN_PID",    "LISTEN_FDNAMES", "NOTIFY_SOCKET", "WATCHDOG_USEC",
+    "WATCHDOG_PID", "BATON_SERVICE", "BATON_INSTANCE", "BATON_VERSION", "BATON_CONTROL"};
+
+void read_endpoint(Table table) {
+    std::string address;
+    table.require("address");
+    table.nonempty("address", address);
+    std::int64_t count = 0;
+    table.integer("weight", count, 0, weight_max);
+    table.integer("max_fails", count, 0, weight_max);
+    Millis duration = 0;
+    table.duration("fail_timeout", duration);
+    bool flag = false;
+    table.boolean("backup", flag);
+    table.boolean("down", flag);
+    table.finish();
+}
+
+void read_endpoints(Table& table) {
+    const auto endpoints = table.tables("endpoints");
+    for (const Table& endpoint : endpoints) read_endpoint(endpoint);
+    if (!endpoints.empty()) table.refuse("endpoints");
+}
+
+// Keys that choose what an instance is and how traffic reaches it: this version has one of each.
+void read_kind(Table& table, model::ServiceSpec& spec) {
+    enum class Runtime { process };
+    Runtime runtime{};
+    table.choice<Runtime>("runtime", runtime,
+                          {{"process", Runtime::process}, {"container", {}, false}, {"external", {}, false}});
+    using model::Delivery;
+    table.choice<Delivery>("delivery", spec.delivery,
+                           {{"inherit", Delivery::inherit}, {"proxy", {}, false}, {"handoff", {}, false}});
+    enum class Upstream { none };
+    Upstream upstream{};
+    table.choice<Upstream>("upstream", upstream, {{"port", {}, false}, {"socket", {}, false}});
+    later_text(table, "image");
+    read_endpoints(table);
+}
+
+void read_command(Table& table, model::ServiceSpec& spec, const std::string& prefix) {
+    table.require("command");
+    if (!table.texts("command", spec.command)) return;
+    if (spec.command.empty() || spec.command.front().empty()) {
+        table.problem("command", "must name a program");
+        return;
+    }
+    // A bare name is looked up in PATH when it is started; any other is a path, which must not depend on
+    // the folder that the supervisor happens to be in.
+    std::string& program = spec.command.front();
+    if (program.find('/') != std::string::npos)
+        program = below(spec.directory.empty() ? prefix : spec.directory, program);
+}
+
+void read_environment(Table& table, model::ServiceSpec& spec) {
+    if (!table.pairs("environment", spec.environment)) return;
+    for (const auto& [name, value] : spec.environment) {
+        if (name.empty() || name.find('=') != std::string::npos) {
+            table.problem("environment",
+                          fmt::format("has {}, which is not a variable's name", in_quotes(name)));
+        } else if (std::find(own_variables.begin(), own_variables.end(), name) != own_variables.end()) {
+            table.problem("environment", fmt::format("must not have {}: the supervisor sets it", name));
+        }
+    }
+}
+
+void read_limits(Table table, model::LimitSpec& spec) {
+    table.integer("nofile", spec.nofile, 1, nofile_max);
+    if (table.size("memory", spec.memory) && spec.memory == 0) table.problem("memory", "must not be zero");
+    table.number("cpu", spec.cpu, cores_min, cores_max);
+    table.finish();
+}
+
+void read_umask(Table& table, model::ServiceSpec& spec) {
+    std::string text;
+    if (!table.text("umask", text)) return;
+    const auto mask = parse_umask(text);
+    if (!mask) return table.fault("umask", mask.error());
+    spec.umask = *mask;
+}
+
+void read_depends_on(Table& table, model::ServiceSpec& spec) {
+    if (!table.texts("depends_on", spec.depends_on)) return;
+    std::set<std::string_view> seen;
+    for (const std::string& name : spec.depends_on) {
+        if (!seen.insert(name).second)
+            table.problem("depends_on", fmt::format("names {} twice", in_quotes(name)));
+    }
+}
+
+void read_process(Table& table, model::ServiceSpec& spec, const std::string& prefix) {
+    std::string directory;
+    if (table.nonempty("directory", directory)) spec.directory = below(prefix, directory);
+    read_command(table, spec, prefix);
+    read_environment(table, spec);
+    table.nonempty("user", spec.user);
+    read_umask(table, spec);
+    if (auto limits = table.table("limits")) read_limits(*limits, spec.limits);
+
+    std::size_t bytes = spec.version.size();
+    for (const std::string& argument : spec.command) bytes += argument.size() + 1;
+    for (const auto& [name, value] : spec.environment) bytes += name.size() + value.size() + 2;
+    if (bytes > limits::instance_block_bytes) {
+        table.report().problem(table.place(),
+                               fmt::format("{}: command, version and environment have {} bytes; at most "
+                                           "{} can be handed to a process",
+                                           table.path(), bytes, limits::instance_block_bytes));
+    }
+}
+
+void read_probes(Table& table, model::ServiceSpec& spec, ServiceOrigin& origin) {
+    origin.startup = table.place_of("startup");
+    origin.readiness = table.place_of("readiness");
+    origin.liveness = table.place_of("liveness");
+    if (auto startup = table.table("startup")) read_probe(*startup, spec.startup);
+    if (auto readiness = table.table("readiness")) read_probe(*readiness, spec.readiness);
+    if (auto liveness = table.table("liveness")) read_probe(*liveness, spec.liveness);
+}
+
+void read_policies(Table& table, model::ServiceSpec& spec) {
+    if (auto balance = table.table("balance")) read_balance(*balance, spec.balance);
+    if (auto health = table.table("health")) read_health(*health);
+    if (auto rollout = table.table("rollout")) read_rollout(*rollout, spec.rollout);
+    if (auto failover = table.table("failover")) read_failover(*failover);
+    if (auto restart = table.table("restart")) read_restart(*restart, spec.restart);
+    if (auto stop = table.table("stop")) read_stop(*stop, spec.stop);
+    if (auto schedule = table.table("schedule")) read_schedule(*schedule);
+}
+
+}  // namespace
+
+void read_service(Table table, model::ServiceSpec& spec, ServiceOrigin& origin, const std::string& prefix) {
+    origin.self = table.place();
+    origin.depends_on = table.place_of("depends_on");
+
+    table.text("version", spec.version);
+    table.integer("replicas", spec.replicas, 1, limits::replicas);
+    table.boolean("enabled", spec.enabled);
+    read_kind(table, spec);
+    read_process(table, spec, prefix);
+    read_depends_on(table, spec);
+    read_probes(table, spec, origin);
+    read_policies(table, spec);
+    table.finish();
+}
+
+}  // namespace baton::config

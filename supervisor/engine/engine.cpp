@@ -1,0 +1,454 @@
+#include "engine/engine.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <csignal>
+#include <cstdio>
+#include <filesystem>
+
+#include <boost/asio/co_spawn.hpp>
+#include <fmt/core.h>
+
+#include "base/limits.h"
+#include "config/difference.h"
+#include "config/load.h"
+#include "engine/trial.h"
+#include "model/codec.h"
+#include "sys/listen.h"
+#include "sys/process.h"
+
+namespace baton::engine {
+
+using model::UpgradePhase;
+
+namespace {
+
+constexpr const char* admin_socket_name = "admin";
+constexpr std::size_t configuration_bytes = 16 * 1024 * 1024;
+
+LogLevel level_of(model::LogLevelName name) {
+    switch (name) {
+        case model::LogLevelName::trace: return LogLevel::trace;
+        case model::LogLevelName::debug: return LogLevel::debug;
+        case model::LogLevelName::info: return LogLevel::info;
+        case model::LogLevelName::warning: return LogLevel::warning;
+        case model::LogLevelName::error: return LogLevel::error;
+    }
+    return LogLevel::info;
+}
+
+}  // namespace
+
+Engine::Engine(boost::asio::io_context& context, Log& log, sys::UniqueFd channel, Hooks hooks)
+    : context_(context),
+      log_(log),
+      hooks_(std::move(hooks)),
+      link_(context, std::move(channel)),
+      events_(context, log),
+      signals_(context, SIGTERM, SIGINT, SIGQUIT),
+      heartbeat_(context),
+      started_(monotonic_now()) {
+    for (const int number : {SIGHUP, SIGUSR1, SIGUSR2, SIGWINCH}) signals_.add(number);
+}
+
+Engine::~Engine() = default;
+
+Role Engine::role() const {
+    if (greeting_.owner == greeting_.generation) return Role::owner;
+    return incumbent() ? Role::standby : Role::trial;
+}
+
+bool Engine::incumbent() const {
+    return greeting_.others.empty() || greeting_.others.begin()->first > greeting_.generation;
+}
+
+// --- to begin ---
+
+bool Engine::start(const std::function<Start(const std::vector<std::string>&)>& read_arguments) {
+    auto greeting = link_.greet(static_cast<std::uint32_t>(limits::heartbeat_timeout));
+    if (!greeting) {
+        log_.error("{}", greeting.error().message());
+        return false;
+    }
+    greeting_ = std::move(*greeting);
+    start_ = read_arguments(greeting_.arguments);
+    const bool replacement = greeting_.incarnation > 0;
+    if (!(replacement ? recall_configuration() : load_configuration())) return false;
+    if (!make_folders()) return false;
+    open_log();
+
+    const model::SupervisorSpec& own = configuration_->supervisor;
+    pid_file_ = std::make_unique<PidFile>(own.pid_file);
+    runner_ = std::make_unique<Runner>(context_, link_, log_, events_);
+    runner_->on_stopped([this] { leave(0); });
+    succession_ = std::make_unique<Succession>(context_, link_, log_, events_, runner_->changed(), *pid_file_, greeting_.generation,
+                                               own.admin_socket + ".trial", Succession::Hooks{[this] { give_up(); }, [this] { leave(0); }});
+    wait_for_signal();
+    beat();
+    link_.start(*this);
+    if (role() == Role::trial) {
+        begin_trial();
+        return true;
+    }
+    if (replacement) {
+        std::vector<std::uint32_t> others;
+        for (const auto& [generation, pid] : greeting_.others) others.push_back(generation);
+        succession_->resume(greeting_.note, {others, greeting_.ready_others, greeting_.owner});
+        events_.announce("master.replaced", fmt::format("generation {}", greeting_.generation), fmt::format("pid {} takes its place", ::getpid()), true);
+    }
+    const bool aside = succession_->upgrade().phase != UpgradePhase::idle;
+    if (auto written = aside ? pid_file_->write_aside() : pid_file_->write(); !written) {
+        log_.error("{}", written.error().message());
+        if (!replacement) return false;
+    }
+    if (role() == Role::owner) {
+        goes_on_ = replacement;
+        become_owner();
+        return !leaving_;
+    }
+    ready_ = true;
+    link_.ready();
+    return true;
+}
+
+bool Engine::load_configuration() {
+    config::Loaded loaded = config::load(start_.file, start_.prefix);
+    std::string all;
+    for (const config::Problem& problem : loaded.problems) {
+        // As -t prints them, so that an editor finds the place.
+        std::fprintf(stderr, "%s\n", config::to_string(problem).c_str());
+        all += (all.empty() ? "" : "; ") + config::to_string(problem);
+    }
+    if (!loaded.configuration) {
+        if (role() == Role::trial) link_.tell(greeting_.incumbent, "configuration: " + all);
+        return false;
+    }
+    for (const std::string& notice : loaded.notices) log_.info("{}", notice);
+    configuration_ = std::move(loaded.configuration);
+    return true;
+}
+
+// A replacement goes on with what was in force; the file may have changed, and nobody asked to reload it.
+bool Engine::recall_configuration() {
+    auto held = link_.fetch_held();
+    if (!held) {
+        log_.error("{}", held.error().message());
+        return false;
+    }
+    const char* name = role() == Role::owner ? configuration_snapshot_name : old_configuration_name;
+    const auto found = held->find(name);
+    if (found == held->end()) return load_configuration();
+    const auto bytes = sys::read_all(found->second, configuration_bytes);
+    auto configuration = bytes ? model::decode<model::Configuration>(*bytes) : Result<model::Configuration>(bytes.error());
+    if (!configuration) {
+        log_.error("{}: {}", name, configuration.error().message());
+        return load_configuration();
+    }
+    configuration_ = std::move(*configuration);
+    return true;
+}
+
+bool Engine::make_folders() {
+    namespace fs = std::filesystem;
+    const model::SupervisorSpec& own = configuration_->supervisor;
+    std::vector<fs::path> folders{own.runtime_dir, own.state_dir, fs::path(own.pid_file).parent_path(), fs::path(own.admin_socket).parent_path()};
+    if (!own.log.file.empty()) folders.push_back(fs::path(own.log.file).parent_path());
+    folders.push_back(fs::path(own.runtime_dir) / "notify");
+    for (const fs::path& folder : folders) {
+        std::error_code ec;
+        if (!folder.empty()) fs::create_directories(folder, ec);
+        if (!ec) continue;
+        log_.error("create folder {}: {}", folder.string(), ec.message());
+        return false;
+    }
+    // Programs of other users reach their notify sockets by name, and list nothing.
+    ::chmod((own.runtime_dir + "/notify").c_str(), 0711);
+    return true;
+}
+
+void Engine::open_log() {
+    const model::LogSpec& log = configuration_->supervisor.log;
+    const auto format = log.format == model::LogFormatName::json ? LogFormat::json : LogFormat::text;
+    if (auto opened = log_.open(log.file, format, level_of(log.level)); !opened) log_.error("{}; the log stays where it was", opened.error().message());
+}
+
+void Engine::beat() {
+    link_.beat();
+    events_.flush();
+    heartbeat_.expires_after(std::chrono::milliseconds(limits::heartbeat_interval));
+    heartbeat_.async_wait([this](boost::system::error_code ec) {
+        if (!ec) beat();
+    });
+}
+
+// --- on trial ---
+
+void Engine::begin_trial() {
+    auto held = link_.fetch_held();
+    if (!held) trial_problems_ = {held.error().message()};
+    if (held) trial_problems_ = runner_->rehearse(*held, *configuration_);
+    if (auto written = pid_file_->write(); !written) trial_problems_.push_back(written.error().message());
+    if (held && held->contains(trial_socket_name)) {
+        trial_ = std::move(held->at(trial_socket_name));
+    } else {
+        trial_problems_.push_back("there is no socket to answer the trial's probe on");
+    }
+    if (trial_.valid()) hooks_.serve({{trial_socket_name, &trial_}});
+    boost::asio::co_spawn(context_, prove(), [](std::exception_ptr) {});
+}
+
+boost::asio::awaitable<void> Engine::prove() {
+    if (trial_problems_.empty()) {
+        std::vector<std::string> failures = co_await probe_everything(context_, runner_->sockets(), runner_->state());
+        trial_problems_ = std::move(failures);
+    }
+    if (!trial_problems_.empty()) {
+        std::string all;
+        for (const std::string& problem : trial_problems_) all += (all.empty() ? "" : "; ") + problem;
+        log_.error("this generation cannot serve: {}", all);
+        link_.tell(greeting_.incumbent, all);
+        leave(1);
+        co_return;
+    }
+    runner_->end_rehearsal();
+    ready_ = true;
+    link_.ready();
+}
+
+// --- ownership ---
+
+void Engine::become_owner() {
+    auto held = link_.fetch_held();
+    // A replacement of the owner goes on; every other way to ownership brings one's own configuration.
+    const bool go_on = std::exchange(goes_on_, false);
+    auto taken = held ? runner_->take_over(*held, go_on ? nullptr : &*configuration_) : Result<void>(held.error());
+    if (!taken) {
+        log_.error("{}", taken.error().message());
+        if (role() == Role::owner && !incumbent()) link_.tell(greeting_.others.begin()->first, taken.error().message());
+        hooks_.end(1);
+        leaving_ = true;
+        return;
+    }
+    configuration_ = runner_->state().configuration;
+    open_journal();
+    serve_admin(std::move(*held));
+    events_.announce("master.owner", fmt::format("generation {}", greeting_.generation),
+                     fmt::format("pid {} owns the instances; steering: {}; cgroups: {}", ::getpid(), runner_->sockets().steering(), runner_->cgroups()), false);
+    if (!std::exchange(ready_, true)) link_.ready();
+}
+
+void Engine::open_journal() {
+    auto journal = Journal::open(configuration_->supervisor.state_dir);
+    if (journal) {
+        events_.use_journal(std::move(*journal));
+    } else {
+        log_.warning("events are kept in memory only: {}", journal.error().message());
+    }
+}
+
+void Engine::serve_admin(std::map<std::string, sys::UniqueFd> held) {
+    const auto found = held.find(admin_socket_name);
+    if (found != held.end()) {
+        admin_ = std::move(found->second);
+    } else {
+        model::ListenerSpec spec;
+        spec.name = "admin";
+        spec.address = {model::Family::unix_path, configuration_->supervisor.admin_socket, 0};
+        spec.backlog = 128;
+        auto opened = sys::open_listener(spec, sys::Sharing::single, true, 0660);
+        if (!opened) {
+            log_.error("{}; `baton` cannot reach this supervisor", opened.error().message());
+            return;
+        }
+        admin_ = std::move(*opened);
+        link_.hold(admin_socket_name, admin_);
+    }
+    std::map<std::string, sys::UniqueFd*> sockets{{admin_socket_name, &admin_}};
+    if (trial_.valid()) sockets[trial_socket_name] = &trial_;
+    hooks_.serve(sockets);
+}
+
+void Engine::give_up() {
+    if (!runner_->active()) return;
+    auto memory = sys::sealed_memory("baton-old", model::encode(runner_->state().configuration));
+    if (memory) link_.hold(old_configuration_name, *memory);
+    runner_->suspend();
+    hooks_.serve({});
+    admin_.reset();
+}
+
+void Engine::on_owner(std::uint32_t generation, std::uint32_t fence) {
+    greeting_.owner = generation;
+    link_.set_fence(fence);
+    if (leaving_) return;
+    if (generation == greeting_.generation && !runner_->active()) become_owner();
+    if (generation != greeting_.generation && runner_->active()) give_up();
+}
+
+void Engine::leave(int status) {
+    if (std::exchange(leaving_, true)) return;
+    if (runner_->active() && greeting_.others.empty()) {
+        std::remove(configuration_->supervisor.admin_socket.c_str());
+        pid_file_->remove();
+    }
+    events_.flush();
+    events_.close();
+    link_.leave();
+    hooks_.end(status);
+}
+
+// --- news of the keeper ---
+
+void Engine::on_child_started(std::uint64_t id, std::int64_t pid) { runner_->post(model::ChildStarted{id, pid}); }
+void Engine::on_child_not_started(std::uint64_t id, const std::string& why) { runner_->post(model::ChildNotStarted{id, why}); }
+void Engine::on_child_exited(std::uint64_t id, int status) { runner_->post(model::ChildExited{id, status}); }
+
+void Engine::on_master_started(std::uint32_t generation, std::int32_t pid, const std::string& error) {
+    if (error.empty()) greeting_.others[generation] = pid;
+    succession_->handle(plan::CandidateStarted{generation, error});
+}
+
+void Engine::on_master_ready(std::uint32_t generation) { succession_->handle(plan::CandidateReady{generation}); }
+
+void Engine::on_master_gone(std::uint32_t generation, int status, bool left) {
+    const bool older = generation < greeting_.generation;
+    greeting_.others.erase(generation);
+    if (older && left) return commit_to_keeper();
+    std::string how = sys::describe_status(status);
+    if (const std::string words = succession_->take_last_words(); !words.empty()) how += " (" + words + ")";
+    succession_->handle(plan::CandidateGone{generation, how});
+}
+
+// The master before this one has left: what was on trial is now all there is.
+void Engine::commit_to_keeper() {
+    events_.announce("upgrade.committed", fmt::format("generation {}", greeting_.generation), "the generation before it has left", false);
+    link_.release(trial_socket_name);
+    link_.release(old_configuration_name);
+    std::remove((configuration_->supervisor.admin_socket + ".trial").c_str());
+    trial_.reset();
+    if (runner_->active()) hooks_.serve({{admin_socket_name, &admin_}});
+    link_.replace_keeper();
+}
+
+void Engine::on_told(std::uint32_t generation, const std::string& text) {
+    log_.warning("generation {} says: {}", generation, text);
+    succession_->candidate_said(text);
+}
+
+void Engine::on_signalled(int signal) { this->signal(signal, true); }
+
+void Engine::on_resync() {
+    if (!runner_->active()) return;
+    if (auto done = runner_->resync(); !done) log_.error("{}", done.error().message());
+}
+
+void Engine::on_refused(std::uint32_t request, const std::string& why) {
+    log_.error("the keeper refused request {}: {}", request, why);
+    if (request == keeper::StartMaster::type) succession_->handle(plan::CandidateStarted{0, why});
+}
+
+void Engine::on_keeper_replaced(const std::string& error) {
+    if (error.empty()) {
+        events_.announce("keeper.replaced", "keeper", "it runs this generation's binary, in place", false);
+    } else {
+        events_.announce("keeper.kept", "keeper", error + "; the running one goes on", true);
+    }
+}
+
+void Engine::on_keeper_lost() {
+    log_.error("the keeper is gone; this master ends");
+    ::_exit(1);
+}
+
+// --- signals and commands ---
+
+void Engine::wait_for_signal() {
+    signals_.async_wait([this](boost::system::error_code ec, int number) {
+        if (ec) return;
+        signal(number, false);
+        wait_for_signal();
+    });
+}
+
+void Engine::signal(int number, bool to_all) {
+    const bool fast = number == SIGTERM || number == SIGINT;
+    switch (number) {
+        case SIGTERM:
+        case SIGINT:
+        case SIGQUIT: {
+            if (to_all) return role() == Role::owner ? shut_down(fast) : leave(0);
+            const UpgradePhase phase = succession_->upgrade().phase;
+            if (!incumbent()) return leave(0);  // the older master takes everything back
+            if (phase == UpgradePhase::proved || phase == UpgradePhase::handed || (phase == UpgradePhase::trial && !fast)) {
+                return succession_->handle(plan::CommitAsked{});
+            }
+            if (phase == UpgradePhase::trial) link_.signal_master(succession_->upgrade().generation, SIGKILL);
+            return shut_down(fast);
+        }
+        case SIGHUP:
+            if (role() == Role::standby) return succession_->handle(plan::ReturnAsked{});
+            for (const std::string& problem : reload()) log_.error("reload: {}", problem);
+            return;
+        case SIGUSR1: return reopen_logs();
+        case SIGUSR2:
+            if (auto why = upgrade("", configuration_->supervisor.upgrade.mode == model::UpgradeMode::automatic, std::nullopt); !why.empty()) {
+                log_.warning("USR2 refused: {}", why);
+            }
+            return;
+        case SIGWINCH: return succession_->handle(plan::DrainAsked{});
+        default: return;
+    }
+}
+
+std::vector<std::string> Engine::reload() {
+    if (!runner_->active()) return {"refused: this master does not own the instances"};
+    if (incumbent() && succession_->upgrade().phase != UpgradePhase::idle) return {"refused: an upgrade is on; finish it or take it back first"};
+    config::Loaded loaded = config::load(start_.file, start_.prefix);
+    std::vector<std::string> problems;
+    for (const config::Problem& problem : loaded.problems) problems.push_back(config::to_string(problem));
+    if (problems.empty()) problems = runner_->prepare(*loaded.configuration);
+    if (!problems.empty()) {
+        events_.announce("reload.refused", "configuration", fmt::format("{} problems; nothing has changed; the first: {}", problems.size(), problems.front()), true);
+        return problems;
+    }
+    const config::Difference difference = config::difference(*configuration_, *loaded.configuration);
+    model::SupervisorSpec& fresh = loaded.configuration->supervisor;
+    const model::SupervisorSpec& old = configuration_->supervisor;
+    // These are where things are; they change with a restart.
+    fresh.pid_file = old.pid_file;
+    fresh.runtime_dir = old.runtime_dir;
+    fresh.state_dir = old.state_dir;
+    fresh.admin_socket = old.admin_socket;
+    configuration_ = std::move(loaded.configuration);
+    open_log();
+    for (const std::string& sentence : difference.describe()) log_.info("reload: {}", sentence);
+    events_.announce("reload.done", "configuration", difference.empty() ? "nothing differs" : "in force", false);
+    runner_->apply(model::Configured{*configuration_, true});
+    return {};
+}
+
+std::string Engine::upgrade(const std::string& binary, bool automatic, std::optional<Millis> soak) {
+    if (!runner_->active()) return "this master does not own the instances";
+    if (!incumbent()) return "the generation before this one is still there; end it (QUIT) first";
+    const model::UpgradeSpec& settings = configuration_->supervisor.upgrade;
+    if (succession_->upgrade().phase != UpgradePhase::idle || succession_->upgrade().ending) return "an upgrade is on already";
+    succession_->handle(plan::UpgradeAsked{binary.empty() ? greeting_.binary : binary, automatic, soak.value_or(settings.soak), settings.ready_timeout});
+    return {};
+}
+
+void Engine::reopen_logs() {
+    if (auto opened = log_.reopen(); !opened) {
+        log_.error("{}; the old file stays in use", opened.error().message());
+    } else {
+        log_.info("log reopened");
+    }
+}
+
+void Engine::shut_down(bool fast) {
+    events_.announce("supervisor.stopping", "supervisor", fast ? "fast" : "gracefully", false);
+    runner_->post(model::StopAsked{fast});
+}
+
+}  // namespace baton::engine

@@ -1,0 +1,162 @@
+#include "engine/event_log.h"
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include "base/limits.h"
+
+namespace baton::engine {
+
+using boost::asio::awaitable;
+using model::EventView;
+using model::LogLineView;
+
+Bell::Bell(boost::asio::io_context& context) : context_(context) {}
+
+void Bell::ring() {
+    for (boost::asio::steady_timer* waiter : waiters_) waiter->cancel();
+}
+
+awaitable<void> Bell::wait(Millis wait) {
+    boost::asio::steady_timer timer(context_, std::chrono::milliseconds(wait));
+    const auto place = waiters_.insert(waiters_.end(), &timer);
+    boost::system::error_code ec;
+    co_await timer.async_wait(boost::asio::redirect_error(boost::asio::use_awaitable, ec));
+    waiters_.erase(place);
+}
+
+EventLog::EventLog(boost::asio::io_context& context, Log& log) : log_(log), bell_(context) {}
+
+void EventLog::announce(const std::string& kind, const std::string& subject, const std::string& text, bool warning) {
+    log_.write(warning ? LogLevel::warning : LogLevel::info, kind, text.empty() ? subject : subject + ": " + text);
+    events_.push_back({next_++, format_wall(wall_now()), kind, subject, text});
+    if (events_.size() > limits::events_kept) events_.pop_front();
+    if (journal_) journal_->append(events_.back());
+    bell_.ring();
+}
+
+void EventLog::line(const std::string& instance, std::string_view text) {
+    log_.write(LogLevel::info, instance, text);
+    if (ring_) ring_->append(instance, text, wall_now());
+    bell_.ring();
+}
+
+void EventLog::use_journal(std::unique_ptr<Journal> journal) {
+    journal_ = std::move(journal);
+    if (!journal_) return;
+    // What this process has seen since it started comes after what earlier masters wrote.
+    std::deque<EventView> own;
+    own.swap(events_);
+    for (EventView& event : journal_->last(limits::events_kept)) events_.push_back(std::move(event));
+    const std::uint64_t last = events_.empty() ? 0 : events_.back().number;
+    if (next_ <= last) next_ = last + 1;
+    for (EventView& event : own) {
+        if (event.number <= last) event.number = next_++;
+        events_.push_back(event);
+        journal_->append(event);
+    }
+    while (events_.size() > limits::events_kept) events_.pop_front();
+}
+
+void EventLog::use_ring(run::LogRing ring) {
+    ring_.emplace(std::move(ring));
+}
+
+void EventLog::let_go() {
+    flush();
+    journal_.reset();
+    ring_.reset();
+}
+
+void EventLog::flush() {
+    if (journal_) journal_->flush();
+}
+
+std::vector<EventView> EventLog::after(std::uint64_t number) const {
+    std::vector<EventView> list;
+    for (const EventView& event : events_) {
+        if (event.number > number) list.push_back(event);
+    }
+    return list;
+}
+
+std::vector<std::string> EventLog::last_lines(const std::string& filter, std::size_t most) const {
+    std::vector<std::string> lines;
+    if (!ring_) return lines;
+    for (const LogLineView& line : ring_->last(filter, most)) lines.push_back(line.instance + ": " + line.text);
+    return lines;
+}
+
+// --- followers ---
+
+class EventLog::EventFollower final : public Subscription<EventView> {
+  public:
+    EventFollower(EventLog& log, std::uint64_t after) : log_(log), after_(after) {}
+    bool closed() const override { return log_.closed_; }
+    awaitable<std::optional<EventView>> next(Millis wait) override {
+        const Millis deadline = monotonic_now() + wait;
+        for (;;) {
+            for (const EventView& event : log_.events_) {
+                if (event.number <= after_) continue;
+                after_ = event.number;
+                co_return event;
+            }
+            const Millis left = deadline - monotonic_now();
+            if (log_.closed_ || left <= 0) co_return std::nullopt;
+            co_await log_.bell_.wait(left);
+        }
+    }
+
+  private:
+    EventLog& log_;
+    std::uint64_t after_;
+};
+
+class EventLog::LogFollower final : public Subscription<LogLineView> {
+  public:
+    LogFollower(EventLog& log, std::string filter, std::size_t lines) : log_(log), filter_(std::move(filter)) {
+        if (!log_.ring_) return;
+        for (LogLineView& line : log_.ring_->last(filter_, lines)) ready_.push_back(std::move(line));
+        after_ = log_.ring_->last_number();
+    }
+    bool closed() const override { return log_.closed_; }
+    awaitable<std::optional<LogLineView>> next(Millis wait) override {
+        const Millis deadline = monotonic_now() + wait;
+        for (;;) {
+            if (ready_.empty() && log_.ring_) {
+                for (LogLineView& line : log_.ring_->after(after_, filter_, limits::subscriber_backlog)) ready_.push_back(std::move(line));
+                if (!ready_.empty()) after_ = ready_.back().number;
+            }
+            if (!ready_.empty()) {
+                LogLineView line = std::move(ready_.front());
+                ready_.pop_front();
+                co_return line;
+            }
+            const Millis left = deadline - monotonic_now();
+            if (log_.closed_ || left <= 0) co_return std::nullopt;
+            co_await log_.bell_.wait(left);
+        }
+    }
+
+  private:
+    EventLog& log_;
+    std::string filter_;
+    std::uint64_t after_ = 0;
+    std::deque<LogLineView> ready_;
+};
+
+std::unique_ptr<Subscription<EventView>> EventLog::follow_events(std::uint64_t after) {
+    return std::make_unique<EventFollower>(*this, after);
+}
+
+std::unique_ptr<Subscription<LogLineView>> EventLog::follow_logs(const std::string& filter, std::size_t lines) {
+    return std::make_unique<LogFollower>(*this, filter, lines);
+}
+
+void EventLog::close() {
+    closed_ = true;
+    bell_.ring();
+}
+
+}  // namespace baton::engine

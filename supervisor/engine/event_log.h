@@ -1,0 +1,74 @@
+// What happened, for people: numbered events that are logged, kept, and followed by `baton events -f`;
+// and the lines the instances wrote, kept in the ring, and followed by `baton logs -f`.
+//
+// One thread. A follower that is slow loses the oldest and sees it by the gap in the numbers.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <list>
+#include <memory>
+#include <string>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+#include "base/log.h"
+#include "engine/console.h"
+#include "engine/journal.h"
+#include "model/views.h"
+#include "run/log_ring.h"
+
+namespace baton::engine {
+
+// Wakes coroutines that wait for something to change. Outlives those who wait.
+class Bell {
+  public:
+    explicit Bell(boost::asio::io_context& context);
+    void ring();
+    // Until the next ring, or `wait` milliseconds.
+    boost::asio::awaitable<void> wait(Millis wait);
+
+  private:
+    boost::asio::io_context& context_;
+    std::list<boost::asio::steady_timer*> waiters_;
+};
+
+class EventLog {
+  public:
+    EventLog(boost::asio::io_context& context, Log& log);
+
+    void announce(const std::string& kind, const std::string& subject, const std::string& text, bool warning);
+    void line(const std::string& instance, std::string_view text);
+
+    // History on disk; without it events are kept in memory only. Null is allowed.
+    void use_journal(std::unique_ptr<Journal> journal);
+    void use_ring(run::LogRing ring);
+    const run::LogRing* ring() const { return ring_ ? &*ring_ : nullptr; }
+    // Another master writes from now on.
+    void let_go();
+    void flush();
+
+    std::vector<model::EventView> after(std::uint64_t number) const;
+    // The last lines of an instance, for a message about its failure.
+    std::vector<std::string> last_lines(const std::string& filter, std::size_t most) const;
+
+    std::unique_ptr<Subscription<model::EventView>> follow_events(std::uint64_t after);
+    std::unique_ptr<Subscription<model::LogLineView>> follow_logs(const std::string& filter, std::size_t lines);
+    // Every follower's next() ends.
+    void close();
+
+  private:
+    class EventFollower;
+    class LogFollower;
+
+    Log& log_;
+    Bell bell_;
+    std::deque<model::EventView> events_;
+    std::uint64_t next_ = 1;
+    std::unique_ptr<Journal> journal_;
+    std::optional<run::LogRing> ring_;
+    bool closed_ = false;
+};
+
+}  // namespace baton::engine

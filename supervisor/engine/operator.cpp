@@ -1,0 +1,250 @@
+#include "engine/operator.h"
+
+#include <algorithm>
+
+#include <fmt/core.h>
+
+#include "base/limits.h"
+#include "plan/step.h"
+
+namespace baton::engine {
+
+using model::Instance;
+using model::InstanceState;
+using model::ProgressView;
+using model::RolloutPhase;
+using model::Service;
+using model::UpgradePhase;
+
+namespace {
+
+constexpr Millis look_interval = 1'000;
+constexpr std::size_t lines_of_failure = 10;
+
+ProgressView progress_of(std::string phase, std::string text, std::uint32_t percent) {
+    ProgressView view;
+    view.phase = std::move(phase);
+    view.text = std::move(text);
+    view.percent = percent;
+    return view;
+}
+
+const Instance* find_place(const Service& service, std::uint32_t ordinal) {
+    const Instance* found = nullptr;
+    for (const Instance& instance : service.instances) {
+        if (instance.ordinal == ordinal && (found == nullptr || instance.revision > found->revision)) found = &instance;
+    }
+    return found;
+}
+
+// How long a command waits for a service: its whole rollout, and a little.
+Millis patience(const Service& service) {
+    const model::Revision* revision = find_revision(service, service.current);
+    return revision->spec.rollout.deadline + revision->spec.stop.drain_timeout + revision->spec.stop.kill_timeout;
+}
+
+}  // namespace
+
+Operator::Operator(Engine& engine) : engine_(engine) {}
+
+CommandFailure Operator::failure(int status, std::string message, const std::string& log_of) const {
+    CommandFailure result{status, std::move(message), {}};
+    if (!log_of.empty()) result.details = engine_.events().last_lines(log_of, lines_of_failure);
+    return result;
+}
+
+boost::asio::awaitable<std::vector<std::string>> Operator::health() {
+    std::vector<std::string> reasons = engine_.trial_problems();
+    if (engine_.runner().active()) {
+        const model::State& state = engine_.runner().state();
+        std::vector<model::ListenerSpec> needed;
+        for (const auto& listener : state.configuration.listeners) {
+            const auto service = state.services.find(listener.service);
+            if (service != state.services.end() && plan::wanted(state, service->second)) needed.push_back(listener);
+        }
+        for (std::string& name : engine_.runner().sockets().missing(needed)) reasons.push_back(std::move(name));
+    }
+    co_return reasons;
+}
+
+boost::asio::awaitable<std::optional<CommandFailure>> Operator::execute(Command command, Progress progress) {
+    if (!engine_.runner().active()) co_return CommandFailure{503, "this generation does not own the instances; ask again", {}};
+    if (auto* asked = std::get_if<ReloadCommand>(&command)) co_return co_await reload(*asked, std::move(progress));
+    if (auto* asked = std::get_if<ScaleCommand>(&command)) co_return co_await scale(*asked, std::move(progress));
+    if (auto* asked = std::get_if<PowerCommand>(&command)) co_return co_await power(*asked, std::move(progress));
+    if (auto* asked = std::get_if<WeightCommand>(&command)) co_return co_await weigh(*asked);
+    if (auto* asked = std::get_if<UpgradeCommand>(&command)) co_return co_await upgrade(*asked, std::move(progress));
+    if (auto* asked = std::get_if<ShutdownCommand>(&command)) engine_.shut_down(!asked->graceful);
+    if (std::holds_alternative<ReopenCommand>(command)) engine_.reopen_logs();
+    co_return std::nullopt;
+}
+
+Operator::Outcome Operator::reload(ReloadCommand command, Progress progress) {
+    std::vector<std::string> problems = engine_.reload();
+    if (!problems.empty()) {
+        CommandFailure failure{409, "the configuration was refused; nothing has changed", std::move(problems)};
+        co_return failure;
+    }
+    progress(progress_of("configuration", "in force", 10));
+    if (!command.wait) co_return std::nullopt;
+    std::vector<std::string> names;
+    for (const auto& [name, service] : engine_.runner().state().services) {
+        if (service.phase != RolloutPhase::settled || service.removed) names.push_back(name);
+    }
+    for (const std::string& name : names) {
+        const auto found = engine_.runner().state().services.find(name);
+        if (found == engine_.runner().state().services.end()) continue;
+        std::optional<CommandFailure> failed;
+        if (found->second.removed) {
+            failed = co_await stopped(name, progress);
+        } else {
+            failed = co_await settled(name, progress);
+        }
+        if (failed) co_return failed;
+    }
+    co_return std::nullopt;
+}
+
+Operator::Outcome Operator::settled(std::string name, Progress progress) {
+    const auto& services = engine_.runner().state().services;
+    std::string last;
+    auto found = services.find(name);
+    if (found == services.end()) co_return CommandFailure{404, "no such service: " + name, {}};
+    const Millis deadline = monotonic_now() + patience(found->second);
+    for (;;) {
+        found = services.find(name);
+        if (found == services.end()) co_return CommandFailure{409, "the service left the configuration: " + name, {}};
+        const Service& service = found->second;
+        const std::uint32_t ready = plan::ready_count(service);
+        const std::uint32_t wanted = wanted_replicas(service);
+        const bool in_place = service.phase == RolloutPhase::settled && service.instances.size() == wanted && ready == wanted;
+        if (service.rejected.revision != 0 && service.phase == RolloutPhase::settled) {
+            co_return failure(409, fmt::format("service {}: revision {} was taken back: {}", name, service.rejected.revision, service.rejected.why), name);
+        }
+        if (in_place) co_return std::nullopt;
+        if (!plan::wanted(engine_.runner().state(), service)) {
+            co_return CommandFailure{409, fmt::format("service {} is not to run: it, or what it depends on, is stopped or disabled", name), {}};
+        }
+        for (const Instance& instance : service.instances) {
+            if (instance.state != InstanceState::failed) continue;
+            co_return failure(409, fmt::format("{}: {}", name_of(instance), instance.last_exit), name);
+        }
+        std::string text = fmt::format("{} of {} ready", ready, wanted);
+        if (text != last) progress(progress_of("service " + name, text, wanted == 0 ? 100 : ready * 100 / wanted));
+        last = std::move(text);
+        if (monotonic_now() >= deadline) co_return failure(409, fmt::format("service {}: not in place in time ({})", name, last), name);
+        if (!engine_.runner().active()) co_return CommandFailure{503, "another generation took over; ask it", {}};
+        co_await engine_.runner().changed().wait(look_interval);
+    }
+}
+
+Operator::Outcome Operator::stopped(std::string name, Progress progress) {
+    const auto& services = engine_.runner().state().services;
+    auto found = services.find(name);
+    if (found == services.end()) co_return std::nullopt;
+    const Millis deadline = monotonic_now() + patience(found->second);
+    std::size_t last = SIZE_MAX;
+    for (;;) {
+        found = services.find(name);
+        if (found == services.end() || found->second.instances.empty()) co_return std::nullopt;
+        const std::size_t left = found->second.instances.size();
+        if (left != last) progress(progress_of("service " + name, fmt::format("{} to end", left), 50));
+        last = left;
+        if (monotonic_now() >= deadline) co_return failure(409, fmt::format("service {}: {} instances have not ended", name, left), name);
+        if (!engine_.runner().active()) co_return CommandFailure{503, "another generation took over; ask it", {}};
+        co_await engine_.runner().changed().wait(look_interval);
+    }
+}
+
+Operator::Outcome Operator::instance_settled(std::string name, std::uint32_t ordinal, bool running, std::uint64_t not_id, Progress progress) {
+    const auto& services = engine_.runner().state().services;
+    const Millis deadline = monotonic_now() + patience(services.at(name));
+    for (;;) {
+        const auto found = services.find(name);
+        const Instance* instance = found == services.end() ? nullptr : find_place(found->second, ordinal);
+        if (instance == nullptr) co_return CommandFailure{409, fmt::format("{}/{} is gone", name, ordinal), {}};
+        if (running && instance->state == InstanceState::ready && instance->id != not_id) co_return std::nullopt;
+        if (!running && instance->pid == 0) co_return std::nullopt;
+        if (instance->state == InstanceState::failed && instance->id != not_id) {
+            co_return failure(409, fmt::format("{}/{}: {}", name, ordinal, instance->last_exit), fmt::format("{}/{}", name, ordinal));
+        }
+        progress(progress_of("instance", fmt::format("{}/{} is {}", name, ordinal, running ? "starting" : "ending"), 50));
+        if (monotonic_now() >= deadline) co_return failure(409, fmt::format("{}/{}: not in time", name, ordinal), fmt::format("{}/{}", name, ordinal));
+        if (!engine_.runner().active()) co_return CommandFailure{503, "another generation took over; ask it", {}};
+        co_await engine_.runner().changed().wait(look_interval);
+    }
+}
+
+Operator::Outcome Operator::scale(ScaleCommand command, Progress progress) {
+    if (!engine_.runner().state().services.contains(command.service)) co_return CommandFailure{404, "no such service: " + command.service, {}};
+    if (command.replicas == 0 || command.replicas > limits::replicas) {
+        co_return CommandFailure{400, fmt::format("replicas must be from 1 to {} (`baton stop` stops a service)", limits::replicas), {}};
+    }
+    engine_.runner().apply(model::ScaleAsked{command.service, command.replicas});
+    co_return co_await settled(command.service, std::move(progress));
+}
+
+Operator::Outcome Operator::power(PowerCommand command, Progress progress) {
+    const auto& services = engine_.runner().state().services;
+    const auto found = services.find(command.service);
+    if (found == services.end()) co_return CommandFailure{404, "no such service: " + command.service, {}};
+    std::uint64_t id = 0;
+    if (command.ordinal) {
+        const Instance* instance = find_place(found->second, *command.ordinal);
+        if (instance == nullptr) co_return CommandFailure{404, fmt::format("no such instance: {}/{}", command.service, *command.ordinal), {}};
+        id = command.power == Power::start && instance->state == InstanceState::ready ? 0 : instance->id;
+    }
+    const model::PowerChange change = command.power == Power::start  ? model::PowerChange::start
+                                      : command.power == Power::stop ? model::PowerChange::stop
+                                                                     : model::PowerChange::restart;
+    engine_.runner().apply(model::PowerAsked{change, command.service, command.ordinal});
+    if (command.ordinal) co_return co_await instance_settled(command.service, *command.ordinal, command.power != Power::stop, id, std::move(progress));
+    if (command.power == Power::stop) co_return co_await stopped(command.service, std::move(progress));
+    co_return co_await settled(command.service, std::move(progress));
+}
+
+Operator::Outcome Operator::weigh(WeightCommand command) {
+    const auto& services = engine_.runner().state().services;
+    const auto found = services.find(command.service);
+    if (found == services.end() || find_place(found->second, command.ordinal) == nullptr) {
+        co_return CommandFailure{404, fmt::format("no such instance: {}/{}", command.service, command.ordinal), {}};
+    }
+    if (command.weight > limits::weight_max) co_return CommandFailure{400, fmt::format("a weight is from 0 to {}", limits::weight_max), {}};
+    engine_.runner().apply(model::WeightAsked{command.service, command.ordinal, command.weight});
+    co_return std::nullopt;
+}
+
+Operator::Outcome Operator::upgrade(UpgradeCommand command, Progress progress) {
+    if (auto why = engine_.upgrade(command.binary, true, command.soak); !why.empty()) co_return CommandFailure{409, "refused: " + why, {}};
+    UpgradePhase last = UpgradePhase::idle;
+    const Millis began = monotonic_now();
+    while (command.wait) {
+        const model::Upgrade& now = engine_.succession().upgrade();
+        if (now.phase == UpgradePhase::committed) co_return std::nullopt;
+        if (now.phase == UpgradePhase::idle) {
+            CommandFailure failed{409, "the upgrade was taken back: " + now.verdict, {}};
+            co_return failed;
+        }
+        if (now.phase != last) {
+            if (now.phase == UpgradePhase::trial) progress(progress_of("trial", "the new binary has to prove itself", 20));
+            if (now.phase == UpgradePhase::proved) progress(progress_of("proved", fmt::format("generation {} could serve", now.generation), 50));
+            if (now.phase == UpgradePhase::handed) {
+                progress(progress_of("soak", fmt::format("generation {} owns the instances, {} ms after it was asked for", now.generation, monotonic_now() - began), 75));
+            }
+            last = now.phase;
+        }
+        co_await engine_.runner().changed().wait(look_interval);
+    }
+    co_return std::nullopt;
+}
+
+std::unique_ptr<Subscription<model::EventView>> Operator::follow_events(std::uint64_t after) {
+    return engine_.events().follow_events(after);
+}
+
+std::unique_ptr<Subscription<model::LogLineView>> Operator::follow_logs(std::string service, std::optional<std::uint32_t> ordinal, std::size_t lines) {
+    const std::string filter = ordinal ? fmt::format("{}/{}", service, *ordinal) : service;
+    return engine_.events().follow_logs(filter, lines);
+}
+
+}  // namespace baton::engine

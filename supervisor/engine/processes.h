@@ -1,0 +1,72 @@
+// The processes of the instances: how one is started, and what this master has open for it: the pipe its
+// output comes through and the socket it says READY=1 on. Both are held by the keeper under
+// output/ID and notify/ID, so that a program never writes to nobody.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+
+#include <boost/asio/io_context.hpp>
+
+#include "base/log.h"
+#include "base/result.h"
+#include "engine/keeper_link.h"
+#include "engine/sockets.h"
+#include "model/events.h"
+#include "model/state.h"
+#include "run/capture.h"
+#include "run/notify.h"
+#include "sys/cgroup.h"
+
+namespace baton::engine {
+
+class Processes {
+  public:
+    struct Hooks {
+        std::function<void(model::Event)> event;
+        std::function<void(const std::string& instance, std::string_view line)> line;
+    };
+    Processes(boost::asio::io_context& context, KeeperLink& link, Sockets& sockets, Log& log, Hooks hooks);
+
+    std::string cgroups() const { return cgroups_.status(); }
+
+    // Asks the keeper to start the instance's process. An Error: nothing was asked.
+    Result<void> start(const model::State& state, const model::Service& service, const model::Instance& instance);
+    // Listens to what a process of an earlier master says, by the held descriptors of its id.
+    void adopt(const std::string& runtime_dir, const model::Instance& instance, std::map<std::string, sys::UniqueFd>& held);
+    // The process ended: reads what it said last, and lets go of everything.
+    void ended(std::uint64_t id);
+    // KILL to everything in its cgroup; the keeper has done so to its process group.
+    void kill_all_of(std::uint64_t id);
+    // Another master listens from now on.
+    void let_go();
+    // Nothing will be started any more: the supervisor's own cgroup goes.
+    void dissolve() { cgroups_.dissolve(); }
+
+  private:
+    struct Open {
+        std::string instance;
+        std::string notify_path;
+        std::string cgroup;
+        std::unique_ptr<run::Capture> output;
+        std::unique_ptr<run::NotifySocket> notify;
+    };
+    struct Plan;
+
+    void listen(std::uint64_t id, Open& open, sys::UniqueFd output, sys::UniqueFd notify);
+    Result<void> identify(const model::State& state, const model::ServiceSpec& spec, keeper::Spawn& body, Plan& plan) const;
+    void environment(const model::State& state, const model::Revision& revision, const model::Instance& instance, Plan& plan) const;
+
+    boost::asio::io_context& context_;
+    KeeperLink& link_;
+    Sockets& sockets_;
+    Log& log_;
+    Hooks hooks_;
+    sys::Cgroups cgroups_;
+    std::map<std::uint64_t, Open> open_;
+};
+
+}  // namespace baton::engine

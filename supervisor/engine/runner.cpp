@@ -1,0 +1,289 @@
+#include "engine/runner.h"
+
+#include <csignal>
+
+#include <boost/asio/post.hpp>
+#include <fmt/core.h>
+
+#include "base/limits.h"
+#include "model/codec.h"
+#include "plan/step.h"
+
+namespace baton::engine {
+
+using model::Instance;
+using model::InstanceState;
+using model::Service;
+
+namespace {
+
+constexpr std::size_t snapshot_bytes = 16 * 1024 * 1024;
+constexpr Millis queue_look_interval = 5;
+const std::string configuration_name = configuration_snapshot_name;
+const std::string counters_name = "state/counters";
+const std::string service_prefix = "state/service/";
+const std::string ring_name = "log-ring";
+
+bool has_process(const Instance& instance) {
+    switch (instance.state) {
+        case InstanceState::starting:
+        case InstanceState::ready:
+        case InstanceState::unready:
+        case InstanceState::draining:
+        case InstanceState::stopping: return true;
+        default: return false;
+    }
+}
+
+const Instance* find_instance(const model::State& state, std::uint64_t id, const Service** in) {
+    for (const auto& [name, service] : state.services) {
+        for (const Instance& instance : service.instances) {
+            if (instance.id != id) continue;
+            *in = &service;
+            return &instance;
+        }
+    }
+    return nullptr;
+}
+
+template <class T>
+Result<T> load_held(const std::map<std::string, sys::UniqueFd>& held, const std::string& name) {
+    const auto bytes = sys::read_all(held.at(name), snapshot_bytes);
+    if (!bytes) return bytes.error().context(name);
+    auto value = model::decode<T>(*bytes);
+    if (!value) return value.error().context(name);
+    return value;
+}
+
+}  // namespace
+
+Runner::Runner(boost::asio::io_context& context, KeeperLink& link, Log& log, EventLog& events)
+    : context_(context),
+      link_(link),
+      log_(log),
+      events_(events),
+      sockets_(link, log),
+      processes_(context, link, sockets_, log,
+                 {[this](model::Event event) { post(std::move(event)); },
+                  [this](const std::string& instance, std::string_view line) { events_.line(instance, line); }}),
+      probes_(context, sockets_, log, [this](model::Event event) { post(std::move(event)); }),
+      changed_(context),
+      deadline_(context),
+      queues_(context) {}
+
+// --- coming and going ---
+
+std::vector<std::string> Runner::rehearse(std::map<std::string, sys::UniqueFd>& held, const model::Configuration& own) {
+    sockets_.adopt(held);
+    std::vector<std::string> problems = sockets_.prepare(own);
+    for (std::string& name : sockets_.missing(own.listeners)) problems.push_back(std::move(name));
+    if (auto loaded = load(held); !loaded) problems.push_back(loaded.error().message());
+    return problems;
+}
+
+void Runner::end_rehearsal() {
+    if (!active_) sockets_.drop_copies();
+}
+
+Result<void> Runner::load(std::map<std::string, sys::UniqueFd>& held) {
+    state_ = model::State{};
+    stored_.clear();
+    if (!held.contains(counters_name)) return {};
+    auto counters = load_held<model::Counters>(held, counters_name);
+    if (!counters) return counters.error();
+    state_.counters = std::move(*counters);
+    if (held.contains(configuration_name)) {
+        auto configuration = load_held<model::Configuration>(held, configuration_name);
+        if (!configuration) return configuration.error();
+        state_.configuration = std::move(*configuration);
+    }
+    for (const auto& [name, fd] : held) {
+        if (!name.starts_with(service_prefix)) continue;
+        auto service = load_held<Service>(held, name);
+        if (!service) return service.error();
+        stored_[name] = "";
+        state_.services[name.substr(service_prefix.size())] = std::move(*service);
+    }
+    return {};
+}
+
+Result<void> Runner::take_over(std::map<std::string, sys::UniqueFd>& held, const model::Configuration* own) {
+    if (auto loaded = load(held); !loaded) return loaded.error();
+    const bool first = !held.contains(counters_name);
+    sockets_.adopt(held);
+    if (first) {
+        sockets_.load_steering();
+        state_.counters.kernel_steering = sockets_.kernel();
+    }
+    auto ring = held.contains(ring_name) ? run::LogRing::open(held.at(ring_name)) : run::LogRing::create();
+    if (!ring) ring = run::LogRing::create();
+    if (ring) {
+        link_.hold(ring_name, ring->descriptor());
+        events_.use_ring(std::move(*ring));
+    } else {
+        log_.warning("captured lines are not kept for `baton logs`: {}", ring.error().message());
+    }
+    if (own != nullptr) {
+        if (auto problems = sockets_.prepare(*own); !problems.empty()) return failed(problems.front());
+    }
+    sockets_.hold_all();
+    adopt_processes(held);
+    auto children = link_.fetch_children();
+    if (!children) return children.error();
+
+    active_ = true;
+    queue_.push_front(model::Adopted{std::move(*children)});
+    if (own != nullptr) queue_.push_back(model::Configured{*own, false});
+    turn();
+    return {};
+}
+
+void Runner::adopt_processes(std::map<std::string, sys::UniqueFd>& held) {
+    for (const auto& [name, service] : state_.services) {
+        for (const Instance& instance : service.instances) {
+            if (has_process(instance)) processes_.adopt(state_.configuration.supervisor.runtime_dir, instance, held);
+        }
+    }
+    // What belonged to children that no record knows any more.
+    for (const auto& [name, fd] : held) {
+        if (fd.valid() && (name.starts_with("output/") || name.starts_with("notify/"))) link_.release(name);
+    }
+}
+
+void Runner::suspend() {
+    active_ = false;
+    queue_.clear();
+    deadline_.cancel();
+    queues_.cancel();
+    probes_.stop_all();
+    processes_.let_go();
+    sockets_.let_go();
+    events_.let_go();
+    stored_.clear();
+    changed_.ring();
+}
+
+Result<void> Runner::resync() {
+    auto children = link_.fetch_children();
+    if (!children) return children.error();
+    post(model::Adopted{std::move(*children)});
+    return {};
+}
+
+// --- the turn ---
+
+void Runner::post(model::Event event) {
+    if (!active_) return;
+    queue_.push_back(std::move(event));
+    if (std::exchange(scheduled_, true)) return;
+    boost::asio::post(context_, [this] { turn(); });
+}
+
+void Runner::apply(model::Event event) {
+    if (!active_) return;
+    queue_.push_back(std::move(event));
+    turn();
+}
+
+void Runner::turn() {
+    scheduled_ = false;
+    if (!active_) return;
+    std::vector<model::Action> actions;
+    std::set<std::string> touched;
+    while (!queue_.empty()) {
+        const model::Event event = std::move(queue_.front());
+        queue_.pop_front();
+        plan::Outcome outcome = plan::step(state_, event, monotonic_now());
+        touched.merge(outcome.touched);
+        for (model::Action& action : outcome.actions) actions.push_back(std::move(action));
+    }
+    store(touched);
+    sockets_.settle(state_, touched);
+    for (const model::Action& action : actions) act(action);
+    probes_.settle(state_);
+    look_at_queues();
+    arm();
+    changed_.ring();
+    if (state_.counters.stopping && plan::all_stopped(state_) && on_stopped_) boost::asio::post(context_, on_stopped_);
+}
+
+void Runner::act(const model::Action& action) {
+    if (const auto* start = std::get_if<model::StartProcess>(&action)) {
+        const Service* service = nullptr;
+        const Instance* instance = find_instance(state_, start->id, &service);
+        if (instance == nullptr) return;
+        if (auto asked = processes_.start(state_, *service, *instance); !asked) {
+            post(model::ChildNotStarted{start->id, asked.error().message()});
+        }
+    } else if (const auto* signal = std::get_if<model::SignalProcess>(&action)) {
+        link_.signal(signal->id, signal->signal, signal->whole_group);
+        if (signal->whole_group && signal->signal == SIGKILL) processes_.kill_all_of(signal->id);
+    } else if (const auto* forget = std::get_if<model::ForgetProcess>(&action)) {
+        processes_.ended(forget->id);
+        link_.forget(forget->id);
+    } else if (const auto* said = std::get_if<model::Announce>(&action)) {
+        events_.announce(said->kind, said->subject, said->text, said->warning);
+    }
+}
+
+void Runner::store(const std::set<std::string>& touched) {
+    store_one(counters_name, model::encode(state_.counters));
+    if (auto bytes = model::encode(state_.configuration); stored_[configuration_name] != bytes) store_one(configuration_name, bytes);
+    for (const std::string& name : touched) {
+        const auto service = state_.services.find(name);
+        if (service != state_.services.end()) {
+            store_one(service_prefix + name, model::encode(service->second));
+        } else if (stored_.erase(service_prefix + name) > 0) {
+            link_.release(service_prefix + name);
+        }
+    }
+}
+
+void Runner::store_one(const std::string& name, const std::string& bytes) {
+    std::string& last = stored_[name];
+    if (last == bytes) return;
+    auto memory = sys::sealed_memory("baton-state", bytes);
+    if (!memory) {
+        log_.error("the state could not be stored ({}): {}", name, memory.error().message());
+        return;
+    }
+    link_.hold(name, *memory);
+    last = bytes;
+}
+
+// No event tells that a queue is empty; while somebody waits for it, it is looked at.
+void Runner::look_at_queues() {
+    if (looking_) return;
+    bool any = !state_.counters.closing.empty();
+    for (const auto& [name, service] : state_.services) {
+        for (const Instance& instance : service.instances) {
+            if (instance.state != InstanceState::draining) continue;
+            any = true;
+            if (sockets_.queued(instance) == 0) post(model::QueueEmpty{instance.id});
+        }
+    }
+    const Millis now = monotonic_now();
+    for (const auto& closing : state_.counters.closing) {
+        const std::string identity = model::identity(closing.spec);
+        if (sockets_.queued(identity) == 0 || closing.deadline <= now) post(model::ListenerDrained{identity});
+    }
+    if (!any) return;
+    looking_ = true;
+    queues_.expires_after(std::chrono::milliseconds(queue_look_interval));
+    queues_.async_wait([this](boost::system::error_code ec) {
+        looking_ = false;
+        if (!ec && active_) look_at_queues();
+    });
+}
+
+void Runner::arm() {
+    const Millis next = plan::next_deadline(state_);
+    deadline_.cancel();
+    if (next == never) return;
+    deadline_.expires_after(std::chrono::milliseconds(std::max<Millis>(0, next - monotonic_now())));
+    deadline_.async_wait([this](boost::system::error_code ec) {
+        if (!ec) post(model::Tick{});
+    });
+}
+
+}  // namespace baton::engine

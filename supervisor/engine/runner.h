@@ -1,0 +1,94 @@
+// The turn: events in, plan/ decides, the state is stored, and then what was decided is done. Runs only
+// in the master that owns the instances.
+//
+// The order within a turn is the promise: the keeper has the new state before anything is asked of it,
+// and the steering tables are right before anything is told to go.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <set>
+#include <string>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+#include "base/log.h"
+#include "engine/event_log.h"
+#include "engine/keeper_link.h"
+#include "engine/probes.h"
+#include "engine/processes.h"
+#include "engine/sockets.h"
+#include "model/actions.h"
+#include "model/state.h"
+
+namespace baton::engine {
+
+// The name under which the keeper holds the configuration in force.
+inline constexpr const char* configuration_snapshot_name = "state/configuration";
+
+class Runner {
+  public:
+    Runner(boost::asio::io_context& context, KeeperLink& link, Log& log, EventLog& events);
+
+    // A master on trial: takes copies of what is held, and opens what `own` needs beside it. The reasons
+    // why it could not serve; empty: it could.
+    std::vector<std::string> rehearse(std::map<std::string, sys::UniqueFd>& held, const model::Configuration& own);
+    // Drops those copies again, so that no socket is kept open by one that does not use it.
+    void end_rehearsal();
+
+    // This master owns the instances from now on. `own`: the configuration to bring into force, or null
+    // to go on with the one that is. Takes what it needs out of `held`.
+    Result<void> take_over(std::map<std::string, sys::UniqueFd>& held, const model::Configuration* own);
+    // It does not any more: everything is let go of, nothing is told to anybody.
+    void suspend();
+    bool active() const { return active_; }
+
+    void post(model::Event event);
+    // The same, and its turn is over when this returns. Not from within a turn.
+    void apply(model::Event event);
+    // The keeper could not tell us everything: compare with what it has.
+    Result<void> resync();
+
+    const model::State& state() const { return state_; }
+    Sockets& sockets() { return sockets_; }
+    const Sockets& sockets() const { return sockets_; }
+    std::string cgroups() const { return processes_.cgroups(); }
+    // Rung after every turn.
+    Bell& changed() { return changed_; }
+    // Opens the listeners of a configuration that is about to be posted. The reasons against it.
+    std::vector<std::string> prepare(const model::Configuration& configuration) { return sockets_.prepare(configuration); }
+    // When all has ended after StopAsked.
+    void on_stopped(std::function<void()> callback) { on_stopped_ = std::move(callback); }
+
+  private:
+    void turn();
+    void act(const model::Action& action);
+    void store(const std::set<std::string>& touched);
+    void store_one(const std::string& name, const std::string& bytes);
+    Result<void> load(std::map<std::string, sys::UniqueFd>& held);
+    void adopt_processes(std::map<std::string, sys::UniqueFd>& held);
+    void look_at_queues();
+    void arm();
+
+    boost::asio::io_context& context_;
+    KeeperLink& link_;
+    Log& log_;
+    EventLog& events_;
+    model::State state_;
+    Sockets sockets_;
+    Processes processes_;
+    Probes probes_;
+    Bell changed_;
+    std::deque<model::Event> queue_;
+    std::map<std::string, std::string> stored_;  // what the keeper has, by name
+    boost::asio::steady_timer deadline_;
+    boost::asio::steady_timer queues_;
+    bool looking_ = false;
+    bool scheduled_ = false;
+    bool active_ = false;
+    std::function<void()> on_stopped_;
+};
+
+}  // namespace baton::engine

@@ -1,0 +1,355 @@
+#include "engine/sockets.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+
+#include <fmt/core.h>
+
+#include "sys/listen.h"
+
+namespace baton::engine {
+
+using model::Instance;
+using model::InstanceSocket;
+using model::ListenerSpec;
+
+namespace {
+
+std::string socket_name(const InstanceSocket& socket) {
+    return fmt::format("socket/{:05}/{}", socket.place, socket.listener);
+}
+std::string shared_name(const std::string& identity) { return "shared/" + identity; }
+std::string spare_name(const std::string& identity) { return "spare/" + identity; }
+
+// "kind/..." to the identity.
+std::string identity_in(const std::string& name) {
+    const auto slash = name.find('/');
+    if (name.starts_with("socket/")) return name.substr(name.find('/', slash + 1) + 1);
+    return name.substr(slash + 1);
+}
+
+}  // namespace
+
+Sockets::Sockets(KeeperLink& link, Log& log) : link_(link), log_(log) {}
+
+void Sockets::adopt(std::map<std::string, sys::UniqueFd>& held) {
+    drop_copies();
+    std::map<std::string, sys::UniqueFd> own = std::exchange(sockets_, {});
+    std::map<std::string, sys::UniqueFd> steering;
+    for (auto& [name, fd] : held) {
+        const bool socket = name.starts_with("socket/") || name.starts_with("shared/") || name.starts_with("spare/");
+        if (!socket && !name.starts_with("steer.")) continue;
+        held_.insert(name);
+        (socket ? sockets_ : steering)[name] = std::move(fd);
+    }
+    for (auto& [name, fd] : own) {
+        if (!known(identity_in(name))) sockets_[name] = std::move(fd);
+    }
+    if (steering.empty()) return;
+    auto adopted = sys::Steering::adopt(std::move(steering));
+    if (!adopted) {
+        log_.warning("steering: {}; the program is loaded anew", adopted.error().message());
+        return reload_steering();
+    }
+    steering_.emplace(std::move(*adopted));
+    steering_text_ = "kernel";
+    static_cast<void>(steering_->forget_probes());
+}
+
+// The maps of an earlier version cannot be used: new ones take over, group by group.
+void Sockets::reload_steering() {
+    load_steering();
+    if (!steering_) return;
+    for (const auto& [name, fd] : sockets_) {
+        if (!name.starts_with("socket/")) continue;
+        static_cast<void>(steering_->attach(fd));
+        const auto place = static_cast<std::uint32_t>(std::strtoul(name.c_str() + std::strlen("socket/"), nullptr, 10));
+        if (auto set = steering_->set_socket(place, fd); !set) log_.error("{}", set.error().message());
+    }
+}
+
+void Sockets::drop_copies() {
+    std::erase_if(sockets_, [&](const auto& entry) { return held_.contains(entry.first); });
+    auto own = std::exchange(sockets_, {});
+    let_go();
+    sockets_ = std::move(own);
+}
+
+void Sockets::let_go() {
+    sockets_.clear();
+    published_.clear();
+    specs_.clear();
+    held_.clear();
+    steering_.reset();
+    holding_ = false;
+}
+
+void Sockets::load_steering() {
+    if (steering_) return;
+    auto loaded = sys::Steering::load();
+    if (loaded) {
+        steering_.emplace(std::move(*loaded));
+        steering_text_ = "kernel";
+    } else {
+        steering_text_ = "shared: " + loaded.error().message();
+        log_.warning("steering: {}; the instances of a service share one socket and the kernel chooses", loaded.error().message());
+    }
+}
+
+bool Sockets::known(const std::string& identity) const {
+    return std::any_of(sockets_.begin(), sockets_.end(), [&](const auto& entry) { return identity_in(entry.first) == identity; });
+}
+
+Result<void> Sockets::open_spare(const ListenerSpec& listener) {
+    const bool group = steered(listener);
+    const std::string identity = model::identity(listener);
+    auto opened = sys::open_listener(listener, group ? sys::Sharing::group : sys::Sharing::single, true);
+    if (!opened) return opened.error();
+    if (group) {
+        if (auto attached = steering_->attach(*opened); !attached) return attached.error();
+    }
+    keep(group ? spare_name(identity) : shared_name(identity), std::move(*opened));
+    return {};
+}
+
+std::vector<std::string> Sockets::prepare(const model::Configuration& configuration) {
+    std::vector<std::string> problems;
+    std::vector<std::string> opened;
+    for (const ListenerSpec& listener : configuration.listeners) {
+        const std::string identity = model::identity(listener);
+        if (known(identity)) continue;
+        if (auto done = open_spare(listener); done) {
+            opened.push_back(steered(listener) ? spare_name(identity) : shared_name(identity));
+        } else {
+            problems.push_back(done.error().message());
+        }
+    }
+    if (!problems.empty()) {
+        for (const std::string& name : opened) drop(name);
+    }
+    return problems;
+}
+
+void Sockets::hold_all() {
+    holding_ = true;
+    for (const auto& [name, fd] : sockets_) hold(name, fd);
+    if (!steering_) return;
+    for (const auto& named : steering_->descriptors()) hold(named.name, named.descriptor);
+}
+
+void Sockets::hold(const std::string& name, const sys::UniqueFd& fd) {
+    if (holding_ && held_.insert(name).second) link_.hold(name, fd);
+}
+
+void Sockets::keep(const std::string& name, sys::UniqueFd fd) {
+    hold(name, fd);
+    sockets_[name] = std::move(fd);
+}
+
+// Ours and the keeper's copy. A program that still holds the socket goes on with it; when the last copy
+// is closed, whoever waits there moves to the group's other sockets.
+void Sockets::drop(const std::string& name) {
+    if (held_.erase(name) > 0 && holding_) link_.release(name);
+    sockets_.erase(name);
+}
+
+void Sockets::open_for(const ListenerSpec& listener, const InstanceSocket& socket) {
+    const std::string name = socket_name(socket);
+    const auto existing = sockets_.find(name);
+    if (existing != sockets_.end() && sys::is_listening(existing->second)) return;
+    if (existing != sockets_.end()) {
+        // A program shut its socket down, which stops it for every holder.
+        if (auto again = sys::listen_again(existing->second, listener.backlog); again) {
+            static_cast<void>(steering_->set_socket(socket.place, existing->second));
+            return;
+        }
+        drop(name);
+    }
+    const auto spare = sockets_.find(spare_name(socket.listener));
+    if (spare != sockets_.end()) {
+        sys::UniqueFd fd = std::move(spare->second);
+        keep(name, std::move(fd));
+        drop(spare_name(socket.listener));
+    } else {
+        auto opened = sys::open_listener(listener, sys::Sharing::group, !known(socket.listener));
+        if (!opened) return log_.error("{}", opened.error().message());
+        if (auto attached = steering_->attach(*opened); !attached) log_.error("{}", attached.error().message());
+        keep(name, std::move(*opened));
+    }
+    if (auto set = steering_->set_socket(socket.place, sockets_.at(name)); !set) log_.error("{}", set.error().message());
+}
+
+void Sockets::settle(const model::State& state, const std::set<std::string>& touched) {
+    for (const std::string& name : touched) {
+        const auto found = state.services.find(name);
+        if (found == state.services.end()) continue;
+        const model::Service& service = found->second;
+        for (const Instance& instance : service.instances) {
+            const model::Revision* revision = find_revision(service, instance.revision);
+            for (const InstanceSocket& socket : instance.sockets) {
+                for (const ListenerSpec& listener : revision->listeners) {
+                    if (model::identity(listener) == socket.listener && steering_) open_for(listener, socket);
+                }
+            }
+        }
+        // Before anything is told to go: nobody new is sent there.
+        publish(state, service);
+    }
+    close_unused(state);
+}
+
+void Sockets::publish(const model::State& state, const model::Service& service) {
+    if (!steering_) return;
+    const model::Revision* current = find_revision(service, service.current);
+    for (const auto& [identity, table] : plan::steering_tables(state, service)) {
+        const auto last = published_.find(identity);
+        if (last != published_.end() && last->second == table) continue;
+        const ListenerSpec* listener = nullptr;
+        for (const model::Revision& revision : service.revisions) {
+            for (const ListenerSpec& spec : revision.listeners) {
+                if (model::identity(spec) == identity) listener = &spec;
+            }
+        }
+        if (listener == nullptr) continue;
+        std::vector<sys::Weighted> members;
+        for (const plan::Share& share : table.shares) {
+            std::uint64_t key = 0;
+            for (const Instance& instance : service.instances) {
+                for (const InstanceSocket& socket : instance.sockets) {
+                    if (socket.place == share.place) key = instance.ordinal;
+                }
+            }
+            members.push_back({share.place, share.weight, key});
+        }
+        const auto done = table.closed ? steering_->close_group(*listener)
+                                       : steering_->publish(*listener, sys::mode_for(*listener, current->spec.balance.strategy), members);
+        if (!done) {
+            log_.error("steer {}: {}", identity, done.error().message());
+            continue;
+        }
+        published_[identity] = table;
+        specs_[identity] = *listener;
+    }
+}
+
+void Sockets::close_unused(const model::State& state) {
+    std::set<std::string> used;
+    std::set<std::string> configured;
+    for (const ListenerSpec& listener : state.configuration.listeners) configured.insert(model::identity(listener));
+    for (const auto& closing : state.counters.closing) configured.insert(model::identity(closing.spec));
+    for (const auto& [name, service] : state.services) {
+        for (const Instance& instance : service.instances) {
+            for (const InstanceSocket& socket : instance.sockets) used.insert(socket_name(socket));
+        }
+    }
+    std::vector<std::string> unused;
+    for (const auto& [name, fd] : sockets_) {
+        const bool wanted = name.starts_with("socket/") ? used.contains(name) : configured.contains(identity_in(name));
+        if (!wanted) unused.push_back(name);
+    }
+    for (const std::string& name : unused) {
+        const std::string identity = identity_in(name);
+        drop(name);
+        if (!identity.starts_with("unix:/")) continue;
+        ListenerSpec gone;
+        gone.address = {model::Family::unix_path, identity.substr(5), 0};
+        static_cast<void>(sys::remove_socket_file(gone));
+    }
+    if (!unused.empty()) forget_groups(state);
+}
+
+// A group's table is forgotten with the last program that could hold one of its sockets, not before:
+// without a table the kernel would send clients to a program on its way out.
+void Sockets::forget_groups(const model::State& state) {
+    std::set<std::string> live;
+    for (const ListenerSpec& listener : state.configuration.listeners) live.insert(model::identity(listener));
+    for (const auto& [name, service] : state.services) {
+        for (const Instance& instance : service.instances) {
+            for (const ListenerSpec& listener : find_revision(service, instance.revision)->listeners) live.insert(model::identity(listener));
+        }
+    }
+    std::erase_if(specs_, [&](const auto& entry) {
+        if (live.contains(entry.first) || known(entry.first)) return false;
+        static_cast<void>(steering_->forget_group(entry.second));
+        published_.erase(entry.first);
+        return true;
+    });
+}
+
+Result<std::vector<int>> Sockets::inherited(const model::Revision& revision, const Instance& instance) const {
+    std::vector<int> descriptors;
+    for (const ListenerSpec& listener : revision.listeners) {
+        const std::string identity = model::identity(listener);
+        std::string name = shared_name(identity);
+        for (const InstanceSocket& socket : instance.sockets) {
+            if (socket.listener == identity) name = socket_name(socket);
+        }
+        const auto found = sockets_.find(name);
+        if (found == sockets_.end()) return failed(fmt::format("listener {} has no socket (see the log for why)", listener.name));
+        descriptors.push_back(found->second.get());
+    }
+    return descriptors;
+}
+
+Result<Sockets::ProbeSocket> Sockets::probe_address(const ListenerSpec& listener) const {
+    ProbeSocket probe;
+    probe.target = sys::reachable(listener.address);
+    auto socket = sys::probe_socket(listener.address, probe.source);
+    if (!socket) return socket.error();
+    probe.socket = std::move(*socket);
+    return probe;
+}
+
+Result<Sockets::ProbeSocket> Sockets::probe(const ListenerSpec& listener, const Instance& instance) {
+    auto probe = probe_address(listener);
+    if (!probe || !steering_) return probe;
+    const std::string identity = model::identity(listener);
+    for (const InstanceSocket& socket : instance.sockets) {
+        if (socket.listener != identity) continue;
+        if (auto added = steering_->add_probe(probe->source, socket.place); !added) return added.error();
+        probe->exact = true;
+    }
+    return probe;
+}
+
+void Sockets::remove_probe(const ProbeSocket& probe) {
+    if (steering_ && probe.exact) static_cast<void>(steering_->remove_probe(probe.source));
+}
+
+std::uint32_t Sockets::queued(const Instance& instance) const {
+    std::uint32_t waiting = 0;
+    for (const InstanceSocket& socket : instance.sockets) {
+        const auto found = sockets_.find(socket_name(socket));
+        if (found == sockets_.end()) continue;
+        if (const auto count = sys::queued(found->second)) waiting += *count;
+    }
+    return waiting;
+}
+
+std::uint32_t Sockets::queued(const std::string& identity) const {
+    std::uint32_t waiting = 0;
+    for (const auto& [name, fd] : sockets_) {
+        if (identity_in(name) != identity) continue;
+        if (const auto count = sys::queued(fd)) waiting += *count;
+    }
+    return waiting;
+}
+
+std::uint32_t Sockets::count(const std::string& identity) const {
+    return static_cast<std::uint32_t>(std::count_if(sockets_.begin(), sockets_.end(), [&](const auto& entry) { return identity_in(entry.first) == identity; }));
+}
+
+std::vector<std::string> Sockets::missing(const std::vector<ListenerSpec>& listeners) const {
+    std::vector<std::string> names;
+    for (const ListenerSpec& listener : listeners) {
+        const std::string identity = model::identity(listener);
+        const bool good = std::any_of(sockets_.begin(), sockets_.end(), [&](const auto& entry) {
+            return identity_in(entry.first) == identity && sys::is_listening(entry.second);
+        });
+        if (!good) names.push_back(fmt::format("listener {} ({}) has no open socket", listener.name, identity));
+    }
+    return names;
+}
+
+}  // namespace baton::engine

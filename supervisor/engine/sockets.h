@@ -1,0 +1,99 @@
+// The listening sockets of all services, and the steering tables over them, kept as the state says.
+//
+// With steering in the kernel each instance has a socket of its own; without it (unix sockets, no BPF
+// rights) all instances of a service share one. Every socket is held by the keeper under a name:
+//   socket/PLACE/IDENTITY   one instance's     shared/IDENTITY   everybody's
+//   spare/IDENTITY          opened, and not yet an instance's
+// Used by the owner; a master on trial opens what is new and holds nothing.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "base/log.h"
+#include "base/result.h"
+#include "engine/keeper_link.h"
+#include "model/state.h"
+#include "plan/steering.h"
+#include "sys/descriptor.h"
+#include "sys/steering.h"
+
+namespace baton::engine {
+
+class Sockets {
+  public:
+    Sockets(KeeperLink& link, Log& log);
+
+    // Takes what concerns it out of `held`. What it opened itself and nobody holds yet stays.
+    void adopt(std::map<std::string, sys::UniqueFd>& held);
+    // Loads the eBPF program where no earlier master left one. Only before there is any socket: those
+    // opened without it are shared, and stay so. Afterwards steering() tells.
+    void load_steering();
+    // Drops every descriptor of this process; the keeper's live on.
+    void let_go();
+    // The same, but what it opened itself and nobody holds yet stays.
+    void drop_copies();
+    // "kernel", or "shared: why".
+    const std::string& steering() const { return steering_text_; }
+    bool kernel() const { return steering_.has_value(); }
+
+    // Opens what the configuration needs and nobody holds yet. All or nothing: on failure what was just
+    // opened is closed again, and every reason is told.
+    std::vector<std::string> prepare(const model::Configuration& configuration);
+    // Hands what this master opened, or loaded, to the keeper. When it becomes the owner.
+    void hold_all();
+
+    // Sockets and tables of the touched services as the state wants them: opens, holds, publishes what
+    // differs, and closes what nobody has a use for any more.
+    void settle(const model::State& state, const std::set<std::string>& touched);
+
+    // The sockets an instance inherits, in the order of its revision's listeners.
+    Result<std::vector<int>> inherited(const model::Revision& revision, const model::Instance& instance) const;
+    // A socket to probe the instance through this listener; its source steers to the instance until
+    // remove_probe. `exact` is false where the address is shared and any instance may answer.
+    struct ProbeSocket {
+        sys::UniqueFd socket;
+        model::Address target;
+        model::Address source;
+        bool exact = false;
+    };
+    Result<ProbeSocket> probe(const model::ListenerSpec& listener, const model::Instance& instance);
+    void remove_probe(const ProbeSocket& probe);
+    // A shared socket answers for whoever holds it.
+    Result<ProbeSocket> probe_address(const model::ListenerSpec& listener) const;
+
+    // Clients waiting on an instance's own sockets; on all sockets of an identity.
+    std::uint32_t queued(const model::Instance& instance) const;
+    std::uint32_t queued(const std::string& identity) const;
+    std::uint32_t count(const std::string& identity) const;
+    // Names of listeners whose sockets are missing or closed: this master could not serve them.
+    std::vector<std::string> missing(const std::vector<model::ListenerSpec>& listeners) const;
+
+  private:
+    bool steered(const model::ListenerSpec& listener) const { return kernel() && can_steer(listener); }
+    Result<void> open_spare(const model::ListenerSpec& listener);
+    void open_for(const model::ListenerSpec& listener, const model::InstanceSocket& socket);
+    void close_unused(const model::State& state);
+    void publish(const model::State& state, const model::Service& service);
+    bool known(const std::string& identity) const;
+    void hold(const std::string& name, const sys::UniqueFd& fd);
+    void keep(const std::string& name, sys::UniqueFd fd);
+    void drop(const std::string& name);
+    void forget_groups(const model::State& state);
+    void reload_steering();
+
+    KeeperLink& link_;
+    Log& log_;
+    std::map<std::string, sys::UniqueFd> sockets_;  // by name
+    std::optional<sys::Steering> steering_;
+    std::string steering_text_ = "shared: not loaded";
+    std::map<std::string, plan::Table> published_;  // by identity
+    std::map<std::string, model::ListenerSpec> specs_;  // by identity, of what was ever published
+    std::set<std::string> held_;  // names the keeper has
+    bool holding_ = false;        // this master is the owner
+};
+
+}  // namespace baton::engine

@@ -1,0 +1,158 @@
+#include "master/launch.h"
+
+#include <fcntl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+
+#include <fmt/core.h>
+
+#include "config/load.h"
+#include "config/pid_file.h"
+#include "keeper/keeper.h"
+#include "sys/listen.h"
+#include "sys/process.h"
+
+namespace baton::master {
+namespace {
+
+namespace fs = std::filesystem;
+
+int fail(const std::string& why) {
+    std::fprintf(stderr, "batond: %s\n", why.c_str());
+    return 1;
+}
+
+// The path this program was started by, not what it resolves to: where that path is a link to the
+// newest version, an upgrade follows the link.
+std::string path_of(const std::string& program) {
+    std::error_code ec;
+    const fs::path self = fs::read_symlink("/proc/self/exe", ec);
+    std::vector<fs::path> candidates;
+    if (program.find('/') != std::string::npos) {
+        candidates.push_back(fs::absolute(program, ec));
+    } else if (const char* path = std::getenv("PATH")) {
+        std::string_view left = path;
+        while (!left.empty()) {
+            const auto colon = std::min(left.find(':'), left.size());
+            candidates.push_back(fs::path(left.substr(0, colon)) / program);
+            left.remove_prefix(std::min(colon + 1, left.size()));
+        }
+    }
+    for (const fs::path& candidate : candidates) {
+        if (fs::equivalent(candidate, "/proc/self/exe", ec)) return candidate.lexically_normal().string();
+    }
+    return self.string();
+}
+
+// Masters and the keeper may need many descriptors; programs get the limit this process was given.
+void raise_descriptor_limit() {
+    rlimit limit{};
+    if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+    ::setenv("BATON_NOFILE", std::to_string(limit.rlim_cur).c_str(), 1);
+    limit.rlim_cur = limit.rlim_max;
+    ::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+// Leaves the shell behind. The parent returns the exit status when the daemon is ready or has failed.
+int wait_for_daemon(const sys::UniqueFd& ready) {
+    char byte = 0;
+    ssize_t got = -1;
+    do {
+        got = ::read(ready.get(), &byte, 1);
+    } while (got < 0 && errno == EINTR);
+    return got == 1 ? 0 : 1;
+}
+
+}  // namespace
+
+int launch(const Options& options, const std::string& program) {
+    keeper::State state;
+    state.arguments = absolute_arguments(options);
+    keeper::Master& first = state.masters[state.next_generation];
+    first.generation = state.next_generation++;
+    first.path = path_of(program);
+    auto image = sys::open_image("/proc/self/exe");
+    if (!image) return fail(image.error().message());
+    first.image = std::move(*image);
+
+    if (options.daemonize) {
+        auto pipe = sys::make_pipe();
+        if (!pipe) return fail(pipe.error().message());
+        ::fcntl(pipe->read_end.get(), F_SETFL, 0);
+        const pid_t child = ::fork();
+        if (child < 0) return fail(fmt::format("daemonize: {}", std::strerror(errno)));
+        if (child > 0) {
+            pipe->write_end.reset();
+            return wait_for_daemon(pipe->read_end);
+        }
+        ::setsid();
+        const int null = ::open("/dev/null", O_RDWR);
+        ::dup2(null, STDIN_FILENO);
+        // Errors of the start are still for the terminal; a log file, or silence, comes with the first master.
+        state.ready_pipe = std::move(pipe->write_end);
+    }
+    raise_descriptor_limit();
+    sys::block_all_signals();
+    // The keeper's program is executed even the first time: a clean memory and a title of its own.
+    keeper::Keeper keeper(std::move(state));
+    return fail(keeper.start().message());
+}
+
+int run_keeper() {
+    sys::set_name("batond");
+    sys::block_all_signals();
+    const char* number = std::getenv("BATON_STATE");
+    if (number == nullptr) return fail("the keeper was started without its state");
+    auto keeper = keeper::Keeper::resume(sys::UniqueFd(std::atoi(number)));
+    if (!keeper) return fail(keeper.error().message());
+    ::unsetenv("BATON_STATE");
+    ::unsetenv("BATON_ROLE");
+    return keeper->run();
+}
+
+int run_check() {
+    return keeper::check_state(sys::UniqueFd(3));
+}
+
+int test_configuration(const Options& options) {
+    const config::Loaded loaded = config::load(options.configuration, options.prefix);
+    std::size_t problems = loaded.problems.size();
+    for (const config::Problem& problem : loaded.problems) std::fprintf(stderr, "%s\n", config::to_string(problem).c_str());
+    for (const std::string& notice : loaded.notices) std::fprintf(stderr, "note: %s\n", notice.c_str());
+    if (loaded.configuration) {
+        for (const model::ListenerSpec& listener : loaded.configuration->listeners) {
+            if (const auto tested = sys::test_address(listener); !tested) {
+                std::fprintf(stderr, "%s: %s\n", options.configuration.c_str(), tested.error().message().c_str());
+                ++problems;
+            }
+        }
+        if (options.print) std::fputs(config::print(*loaded.configuration).c_str(), stdout);
+    }
+    if (problems == 0) std::fprintf(stderr, "batond: configuration %s is valid\n", options.configuration.c_str());
+    return problems == 0 ? 0 : 1;
+}
+
+int send_signal(const Options& options) {
+    const std::array<std::pair<std::string_view, int>, 5> numbers{
+        {{"stop", SIGTERM}, {"quit", SIGQUIT}, {"reload", SIGHUP}, {"reopen", SIGUSR1}, {"upgrade", SIGUSR2}}};
+    const std::string pid_file = config::pid_file_of(options.configuration, options.prefix);
+    std::ifstream file(pid_file);
+    pid_t pid = 0;
+    if (!(file >> pid) || pid <= 1) return fail(fmt::format("no supervisor is running: {} holds no pid", pid_file));
+    for (const auto& [name, number] : numbers) {
+        if (name != options.signal) continue;
+        if (::kill(pid, number) != 0) return fail(fmt::format("signal {} to pid {} (of {}): {}", name, pid, pid_file, std::strerror(errno)));
+    }
+    return 0;
+}
+
+}  // namespace baton::master

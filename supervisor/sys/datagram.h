@@ -1,0 +1,30 @@
+// Unix datagram sockets that many senders write to and one process reads.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "sys/descriptor.h"
+
+namespace baton::sys {
+
+// A socket bound to `path`, close-on-exec and non-blocking, that tells who sent each datagram. A socket
+// file that is there already is replaced; anything else at that name is an error. `mode` is not
+// subject to the umask.
+Result<UniqueFd> open_datagram_socket(const std::string& path, mode_t mode);
+
+struct Datagram {
+    std::string bytes;
+    bool cut = false;  // it was longer than the limit; `bytes` is its start
+    std::vector<UniqueFd> descriptors;
+    std::optional<uid_t> uid;  // of the sender, as the kernel knows it
+};
+// The next datagram waiting, up to `limit` bytes; empty when there is none.
+Result<std::optional<Datagram>> receive_datagram(const UniqueFd& socket, std::size_t limit);
+
+}  // namespace baton::sys

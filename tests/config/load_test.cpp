@@ -1,0 +1,255 @@
+// Files: includes, prefixes, limits, what cannot be read; and the values that end up in the model.
+#include <gtest/gtest.h>
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "base/limits.h"
+#include "config/load.h"
+#include "marked.h"
+
+namespace baton::config {
+namespace {
+
+namespace fs = std::filesystem;
+
+class Files : public testing::Test {
+  protected:
+    Files() {
+        std::string name = (fs::temp_directory_path() / "baton-config-XXXXXX").string();
+        folder_ = ::mkdtemp(name.data());
+    }
+    ~Files() override { fs::remove_all(folder_); }
+
+    std::string write(const std::string& name, std::string_view text) {
+        const fs::path path = folder_ / name;
+        fs::create_directories(path.parent_path());
+        std::ofstream(path, std::ios::binary) << text;
+        return path.string();
+    }
+    std::string path(const std::string& name) const { return (folder_ / name).string(); }
+
+    fs::path folder_;
+};
+
+std::vector<std::string> names(const Loaded& loaded) {
+    std::vector<std::string> result;
+    if (!loaded.configuration) return {listing(loaded.problems)};
+    for (const auto& service : loaded.configuration->services) result.push_back(service.name);
+    return result;
+}
+
+using Names = std::vector<std::string>;
+
+TEST_F(Files, IncludesAreReadSortedAndOnce) {
+    write("services.d/b.toml", "[service.b]\ncommand = [\"x\"]\n");
+    write("services.d/a.toml", "[service.z]\ncommand = [\"x\"]\n[service.a]\ncommand = [\"x\"]\n");
+    write("services.d/ignored.txt", "not TOML");
+    write("one[1].toml", "[service.one]\ncommand = [\"x\"]\n");
+    const auto file =
+        write("baton.toml",
+              "[supervisor]\ninclude = [\"services.d/*.toml\", \"services.d/?.toml\", \"none*\"]\n"
+              "[service.main]\ncommand = [\"x\"]\n");
+    EXPECT_EQ(names(load(file, "")), (Names{"main", "z", "a", "b"}));
+}
+
+TEST_F(Files, IncludesStartAtThePrefixWhateverItsName) {
+    write("pre[f]ix*/s.d/a.toml", "[service.a]\ncommand = [\"./x\"]\n");
+    const auto file = write("etc/baton.toml", "[supervisor]\ninclude = [\"s.d/*\"]\n");
+    const Loaded loaded = load(file, path("pre[f]ix*"));
+    ASSERT_EQ(names(loaded), Names{"a"});
+    EXPECT_EQ(loaded.configuration->services[0].command[0], path("pre[f]ix*/x"));
+    EXPECT_EQ(loaded.configuration->supervisor.pid_file, path("pre[f]ix*/run/baton.pid"));
+    EXPECT_EQ(loaded.configuration->file, file);
+}
+
+TEST_F(Files, AnAbsoluteLiteralIncludeIsItsOwnFile) {
+    const auto other = write("other/a.toml", "[service.a]\ncommand = [\"x\"]\n");
+    const auto file = write("baton.toml", "[supervisor]\ninclude = [\"" + other + "\"]\n");
+    EXPECT_EQ(names(load(file, "")), Names{"a"});
+}
+
+TEST_F(Files, ARelativePrefixBecomesAbsolute) {
+    write("baton.toml", "");
+    const fs::path before = fs::current_path();
+    fs::current_path(folder_);
+    const Loaded plain = load("baton.toml", "");
+    const Loaded sub = load("./baton.toml", "sub/./x/");
+    fs::current_path(before);
+    ASSERT_TRUE(plain.configuration && sub.configuration);
+    EXPECT_EQ(plain.configuration->prefix, fs::canonical(folder_).string());
+    EXPECT_EQ(plain.configuration->file, "baton.toml");
+    EXPECT_EQ(sub.configuration->prefix, (fs::canonical(folder_) / "sub/x").string());
+}
+
+TEST_F(Files, WhatCannotBeReadIsToldForTheFile) {
+    const auto absent = load(path("absent.toml"), "");
+    EXPECT_EQ(listing(absent.problems),
+              "  " + path("absent.toml") + ":1: it cannot be opened: No such file or directory\n");
+    const auto folder = load(folder_.string(), "");
+    EXPECT_EQ(listing(folder.problems), "  " + folder_.string() + ":1: it is not a regular file\n");
+    ASSERT_EQ(::mkfifo(path("fifo").c_str(), 0600), 0);
+    const auto fifo = load(path("fifo"), "");
+    EXPECT_EQ(listing(fifo.problems), "  " + path("fifo") + ":1: it is not a regular file\n");
+}
+
+TEST_F(Files, TheLimitOfBytesIsForAllFilesTogether) {
+    const std::string comment(limits::configuration_bytes / 2 - 100, '#');
+    write("d/1.toml", comment);
+    const auto file = write("baton.toml", "[supervisor]\ninclude = [\"d/*\"]\n" + comment);
+    EXPECT_TRUE(load(file, "").configuration.has_value());
+    write("d/2.toml", std::string(200, '#'));
+    EXPECT_EQ(listing(load(file, "").problems),
+              "  " + file + ":2: supervisor.include = \"d/*\": " + path("d/2.toml") + ": it is too large\n");
+
+    const std::string large(limits::configuration_bytes + 1, '#');
+    EXPECT_EQ(listing(load(write("large.toml", large), "").problems),
+              "  " + path("large.toml") + ":1: it is too large\n");
+    EXPECT_EQ(listing(load_text(large, "large", "/").problems), "  large:1: it is too large\n");
+}
+
+TEST_F(Files, TheNumberOfIncludesIsLimited) {
+    for (std::size_t i = 0; i < limits::included_files; ++i) write("d/" + std::to_string(i) + ".toml", "");
+    const auto file = write("baton.toml", "[supervisor]\ninclude = [\"d/*\"]\n");
+    EXPECT_TRUE(load(file, "").configuration.has_value());
+    write("d/one-more.toml", "");
+    EXPECT_EQ(listing(load(file, "").problems),
+              "  " + file + ":2: supervisor.include = \"d/*\": there are more than 256 included files\n");
+}
+
+TEST_F(Files, ReadingLeavesNoTrace) {
+    const auto file = write("baton.toml", "[service.a]\ncommand = [\"./x\"]\ndirectory = \"d\"\n");
+    ASSERT_TRUE(load(file, "").configuration.has_value());
+    std::vector<fs::path> found;
+    for (const auto& entry : fs::recursive_directory_iterator(folder_)) found.push_back(entry.path());
+    EXPECT_EQ(found, std::vector<fs::path>{file});
+}
+
+TEST(Load, CountsAreLimited) {
+    std::string text;
+    for (std::size_t i = 0; i <= limits::services; ++i)
+        text += "[service.s" + std::to_string(i) + "]\ncommand=[\"x\"]\n";
+    const Loaded loaded = load_text(text, "c", "/");
+    EXPECT_EQ(listing(loaded.problems), "  c:4097: there are 2049 services; at most 2048 are possible\n");
+
+    std::string listeners = "[service.s]\ncommand=[\"x\"]\n";
+    for (std::size_t i = 0; i <= limits::listeners; ++i) {
+        listeners += "[listener.l" + std::to_string(i) + "]\naddress=\"*:" + std::to_string(i + 1) +
+                     "\"\nservice=\"s\"\n";
+    }
+    EXPECT_EQ(listing(load_text(listeners, "c", "/").problems),
+              "  c:6147: there are 2049 listeners; at most 2048 are possible\n");
+}
+
+TEST(Load, AnInstancesBlockIsLimited) {
+    const std::string text = "[service.s]\ncommand = [\"x\"]\nenvironment = { A = \"" +
+                             std::string(limits::instance_block_bytes - 5, 'a') + "\" }\n";
+    EXPECT_TRUE(load_text(text, "c", "/").configuration.has_value());
+    EXPECT_EQ(listing(load_text("\n" + text + "version = \"1\"", "c", "/").problems),
+              "  c:2: service.s: command, version and "
+              "environment have 98305 bytes; at most 98304 can be handed to a process\n");
+}
+
+TEST(Load, ALongPrefixIsRefusedWhereNoLineNamesThePath) {
+    const std::string prefix = "/" + std::string(100, 'p');
+    const Loaded loaded = load_text("# nothing\n", "c", prefix);
+    ASSERT_EQ(loaded.problems.size(), 2U);
+    EXPECT_EQ(to_string(loaded.problems[0]),
+              "c:1: supervisor.runtime_dir is \"" + prefix +
+                  "/run\", 105 bytes; it has at most 75, for the sockets made from it");
+}
+
+TEST(Load, ALongChainOfDependenciesIsNoCycle) {
+    std::string text;
+    for (std::size_t i = 0; i < limits::services; ++i) {
+        text += "[service.s" + std::to_string(i) + "]\ncommand=[\"x\"]\n";
+        if (i > 0) text += "depends_on=[\"s" + std::to_string(i - 1) + "\"]\n";
+    }
+    EXPECT_TRUE(load_text(text, "c", "/").configuration.has_value());
+    const Loaded closed = load_text(text + "[service.last]\ncommand=[\"x\"]\n", "c", "/");
+    EXPECT_EQ(closed.problems.size(), 1U);  // one service too many, and still no cycle
+}
+
+TEST(Load, CommandsAndFoldersFollowTheRules) {
+    const auto command = [](const std::string& lines) {
+        const Loaded loaded = load_text("[service.s]\n" + lines, "c", "/srv");
+        return loaded.configuration ? loaded.configuration->services[0].command[0] : listing(loaded.problems);
+    };
+    EXPECT_EQ(command("command = [\"node\"]\ndirectory = \"d\""), "node");
+    EXPECT_EQ(command("command = [\"./server\"]"), "/srv/server");
+    EXPECT_EQ(command("command = [\"bin/server\"]\ndirectory = \"d\""), "/srv/d/bin/server");
+    EXPECT_EQ(command("command = [\"../server\"]\ndirectory = \"/opt/d/\""), "/opt/d/../server");
+    EXPECT_EQ(command("command = [\"/bin/true\"]\ndirectory = \"d\""), "/bin/true");
+}
+
+TEST(Load, AServiceWithoutAUserHasTheSupervisors) {
+    const Loaded loaded = load_text(
+        "[supervisor]\nuser = \"baton\"\n[service.a]\ncommand = [\"x\"]\n"
+        "[service.b]\ncommand = [\"x\"]\nuser = \"www\"\n",
+        "c", "/");
+    ASSERT_TRUE(loaded.configuration.has_value());
+    EXPECT_EQ(loaded.configuration->services[0].user, "baton");
+    EXPECT_EQ(loaded.configuration->services[1].user, "www");
+}
+
+TEST(Load, ValuesReachTheModel) {
+    const Loaded loaded = load(BATON_SOURCE_DIR "/tests/config/good/everything.toml", "/srv");
+    ASSERT_TRUE(loaded.configuration.has_value()) << listing(loaded.problems);
+    const model::Configuration& all = *loaded.configuration;
+    EXPECT_EQ(all.supervisor.runtime_dir, "/srv/r");
+    EXPECT_EQ(all.supervisor.state_dir, "/srv/s");
+    EXPECT_EQ(all.supervisor.pid_file, "/run/baton/baton.pid");
+    EXPECT_EQ(all.supervisor.log.file, "/srv/log/baton.log");
+    EXPECT_EQ(all.supervisor.upgrade,
+              (model::UpgradeSpec{1500, 0, 3'600'000, model::UpgradeMode::automatic}));
+    ASSERT_EQ(all.listeners.size(), 6U);
+    EXPECT_EQ(model::identity(all.listeners[0]), "tcp4:0.0.0.0:8080");
+    EXPECT_EQ(all.listeners[0].backlog, 4096);
+    EXPECT_EQ(model::identity(all.listeners[1]), "tcp6:[::1]:8080");
+    EXPECT_EQ(model::identity(all.listeners[2]), "unix:/srv/run/web.sock");
+    EXPECT_EQ(model::identity(all.listeners[3]), "unix:@web");
+    EXPECT_EQ(model::identity(all.listeners[4]), "udp4:127.0.0.1:53");
+    const model::ServiceSpec& web = all.services.at(0);
+    EXPECT_EQ(web.version, "1.0 \"β\"\t\x01");
+    EXPECT_EQ(web.command,
+              (std::vector<std::string>{"/srv/web/bin/server", "--flag", "", "two words", "back\\slash"}));
+    EXPECT_EQ(web.environment,
+              (std::map<std::string, std::string>{{"A", "b"}, {"EMPTY", ""}, {"with space", "ü\n"}}));
+    EXPECT_EQ(web.umask, 077U);
+    EXPECT_EQ(web.limits, (model::LimitSpec{1024, 1536ULL << 20, 0.5}));
+    EXPECT_EQ(web.balance.strategy, model::Strategy::hash);
+    EXPECT_EQ(web.readiness,
+              (model::ProbeSpec{model::ProbeType::http, "/ready?full=1", 9000, {}, 500, 2000, 2, 5, 100}));
+    EXPECT_EQ(web.rollout, (model::RolloutSpec{{2, false}, {50, true}, 5000, 3'600'000, false}));
+    EXPECT_EQ(web.restart, (model::RestartSpec{model::RestartPolicy::on_failure, 1000, 1000, 7}));
+    EXPECT_EQ(web.stop, (model::StopSpec{3, {}, 0, 60'000}));
+    EXPECT_FALSE(web.enabled);
+    EXPECT_EQ(all.services.at(2).restart.policy, model::RestartPolicy::never);
+}
+
+TEST(Load, NoticesTellWhatIsAllowedAndDoubtful) {
+    const Loaded loaded = load_text(
+        "[listener.u]\naddress = \"127.0.0.1:53\"\nprotocol = \"udp\"\nservice = \"a\"\n"
+        "[listener.l]\naddress = \"unix:x\"\nservice = \"a\"\n"
+        "[listener.t]\naddress = \"127.0.0.1:81\"\nservice = \"a\"\n"
+        "[service.a]\ncommand = [\"x\"]\nreplicas = 2\ndepends_on = [\"b\"]\n"
+        "startup = { type = \"tcp\", port = 81 }\n"
+        "readiness = { type = \"http\" }\nliveness = { type = \"tcp\", port = 80 }\n"
+        "[service.b]\ncommand = [\"x\"]\nenabled = false\n",
+        "c", "/");
+    ASSERT_TRUE(loaded.configuration.has_value()) << listing(loaded.problems);
+    EXPECT_EQ(
+        loaded.notices,
+        (Names{
+            "service a waits for service b, which is not enabled",
+            "service.a.readiness: all 2 instances answer at the same unix socket, so the probe cannot tell "
+            "them apart; type = \"notify\" can",
+            "service.a.liveness: all 2 instances answer at the same port, so the probe cannot tell them "
+            "apart; type = \"notify\" can"}));
+}
+
+}  // namespace
+}  // namespace baton::config

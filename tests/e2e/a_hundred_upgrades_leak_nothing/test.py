@@ -1,0 +1,51 @@
+# ctest: RUN_SERIAL TIMEOUT 600
+"""A hundred upgrades in a row, under load: nothing fails, no instance is restarted, and the keeper holds
+afterwards exactly the descriptors it held before.
+"""
+import re
+from collections import Counter
+
+from baton_e2e import main
+
+UPGRADES = 100
+
+
+def kinds(process):
+    """What a process holds, with the numbers that each pipe or socket gets anew left out."""
+    return Counter(re.sub(r"\d+", "N", what) for what in process.descriptors().values())
+
+
+def memory(process):
+    return int(process.status()["VmRSS"].split()[0])
+
+
+def run(sandbox, upgrade):
+    baton, _, address = sandbox.running_web(2)
+    load = sandbox.load(address, ["post:4", "new:4"], rate=400)
+    upgrade(baton)  # the first one may set up what the others share
+    keeper, pids = baton.keeper, baton.pids()
+    held, count, resident = kinds(keeper), len(keeper.descriptors()), memory(keeper)
+    listeners = {what for what in keeper.descriptors().values() if what.startswith("socket:")}
+    master_held = kinds(baton.master())
+    children = len(keeper.children())
+    for _ in range(UPGRADES // 2):
+        upgrade(baton)
+    assert kinds(keeper) == held and len(keeper.descriptors()) == count, f"before {held}, after {kinds(keeper)}"
+    sockets = {what for what in keeper.descriptors().values() if what.startswith("socket:")}
+    assert len(listeners - sockets) <= 2, "the keeper holds other listening sockets than before"  # its channel differs
+    assert kinds(baton.master()) == master_held, f"before {master_held}, after {kinds(baton.master())}"
+    assert len(keeper.children()) == children
+    assert baton.pids() == pids, "instances are adopted, not restarted"
+    assert memory(keeper) < resident + 512, f"the keeper grew from {resident} to {memory(keeper)} KiB"
+    load.stop(at_least=1000)
+
+
+def by_signals(sandbox):
+    run(sandbox, lambda baton: baton.upgrade_by_signals())
+
+
+def by_command(sandbox):
+    run(sandbox, lambda baton: baton.run("upgrade", "--soak", "0s"))
+
+
+main(by_signals, by_command)

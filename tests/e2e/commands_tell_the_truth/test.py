@@ -1,0 +1,61 @@
+"""A command that returns success has succeeded; otherwise it says what failed. Tables for people, JSON for
+programs, and a message where nobody listens.
+"""
+import json
+import subprocess
+
+from baton_e2e import ask, main
+
+
+def tables_and_json_agree(sandbox):
+    baton, _, _ = sandbox.running_web(2)
+    for kind in ("service", "instance", "listener", "node", "revision", "generation"):
+        table = baton.run("get", kind).stdout
+        documents = json.loads(baton.run("-o", "json", "get", kind).stdout)
+        assert isinstance(documents, list) and documents, (kind, documents)
+        name = documents[0].get("name") or documents[0].get("service") or str(documents[0].get("generation"))
+        assert name in table, (kind, table)
+    status = json.loads(baton.run("-o", "json", "status").stdout)
+    assert {one["name"] for one in status["instances"]} == {"web/1", "web/2"}
+    text = baton.run("status").stdout
+    assert "web" in text and str(status["node"]["master_pid"]) in text, text
+
+
+def stop_and_start(sandbox):
+    baton, config, address = sandbox.running_web(2)
+    baton.run("stop", "web/1")
+    assert len(baton.pids("web")) == 1
+    baton.run("start", "web/1")
+    assert len(baton.instances("web", "ready")) == 2
+    pids = baton.pids("web")
+    baton.run("stop", "web")
+    assert not baton.pids("web") and not [child for child in baton.keeper.children() if child.pid in pids]
+    assert baton.service("web")["state"] == "stopped"
+    baton.reload(config)
+    assert not baton.pids("web"), "what an operator stopped stays stopped"
+    baton.run("start", "web")
+    assert ask(address).status == 200 and len(baton.instances("web", "ready")) == 2
+
+
+def failures_say_so(sandbox):
+    baton, config, _ = sandbox.running_web(1)
+    for command in (["stop", "nobody"], ["restart", "web/9"], ["scale", "nobody", "2"], ["get", "service", "nobody"],
+                    ["logs", "nobody"]):
+        result = baton.run(*command, check=False)
+        text = result.stdout + result.stderr
+        assert result.returncode == 1 and ("nobody" in text or "web/9" in text), (command, result)
+    assert baton.run("scale", "web", "0", check=False).returncode != 0
+    assert baton.run("dance", check=False).returncode == 2
+    config.service("bad", ["sh", "-c", "exit 4"], restart={"limit": 1, "backoff": "50ms"})
+    result = baton.reload(config, check=False)
+    assert result.returncode == 1 and "bad" in result.stdout + result.stderr, result
+
+
+def nobody_listens(sandbox):
+    baton, _, _ = sandbox.running_web(1)
+    result = subprocess.run([baton.baton, "--socket", sandbox.path("nowhere.sock"), "status"], capture_output=True,
+                            text=True, timeout=30, check=False)
+    assert result.returncode == 1 and "nowhere.sock" in result.stderr, result
+
+
+main(tables_and_json_agree, stop_and_start, failures_say_so, nobody_listens)

@@ -1,0 +1,18 @@
+// Services and listeners in one line each, so that a scenario shows what matters in it:
+//
+//     listener http 127.0.0.1:80 web
+//     service web replicas=2 version=1 readiness=notify depends=db surge=1 unavailable=0 limit=3
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "model/configuration.h"
+
+namespace baton::plan::test {
+
+Result<model::Configuration> parse_compact(const std::vector<std::string>& lines);
+Result<model::ServiceSpec> parse_service(const std::vector<std::string>& words);
+
+}  // namespace baton::plan::test

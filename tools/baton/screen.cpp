@@ -1,0 +1,173 @@
+#include "screen.h"
+
+#include <algorithm>
+
+#include <fmt/core.h>
+
+#include "table.h"
+
+namespace baton::cli {
+namespace {
+
+std::string number_or_none(std::int64_t number) {
+    return number == 0 ? std::string() : std::to_string(number);
+}
+
+Cell state_cell(const std::string& state) {
+    return {state, colour_of(state)};
+}
+
+std::string join(const std::vector<std::string>& words) {
+    std::string text;
+    for (const auto& word : words) text += text.empty() ? word : ", " + word;
+    return text;
+}
+
+bool well(const model::ServiceView& service) {
+    return service.state == "running" || service.state == "stopped";
+}
+
+// The answer to "is anything wrong?", in one line.
+std::string summary_of(const model::StatusView& status, const Terminal& terminal) {
+    std::string ill;
+    std::size_t count = 0;
+    for (const auto& service : status.services) {
+        if (well(service)) continue;
+        ++count;
+        ill += fmt::format("{}{} ({})", ill.empty() ? "" : ", ", harmless(service.name),
+                           harmless(service.state));
+    }
+    if (status.services.empty()) return "no services\n";
+    if (count == 0) {
+        const auto text = fmt::format("all {} services are as they should be", status.services.size());
+        return terminal.paint(Colour::good, text) + "\n";
+    }
+    const auto text = fmt::format("{} of {} services: {}", count, status.services.size(), ill);
+    return terminal.paint(Colour::busy, text) + "\n";
+}
+
+std::string head_of(const model::NodeView& node, const Terminal& terminal) {
+    return fmt::format(
+        "{}  {}  up {}  generation {}  batond {}  keeper pid {}  master pid {}\n"
+        "steering {}  cgroups {}  configuration {}\n",
+        terminal.paint(Colour::strong, harmless(node.name)),
+        terminal.paint(colour_of(node.state), harmless(node.state)), span(node.uptime), node.generation,
+        harmless(node.version), node.keeper_pid, node.master_pid, harmless(node.steering),
+        harmless(node.cgroups), harmless(node.configuration));
+}
+
+bool upgrading(const std::vector<model::GenerationView>& generations) {
+    const auto busy = [](const auto& generation) { return generation.phase != "idle"; };
+    return generations.size() > 1 || std::ranges::any_of(generations, busy);
+}
+
+}  // namespace
+
+std::string list_of(const std::vector<model::ServiceView>& services, const Terminal& terminal) {
+    Table table({"SERVICE", "READY", "STATE", "VERSION", "REVISION", "DELIVERY", "STEERING", "LISTENERS"});
+    for (const auto& service : services) {
+        const bool all = service.ready >= service.replicas;
+        table.add({{service.name, Colour::none},
+                   {fmt::format("{}/{}", service.ready, service.replicas), all ? Colour::none : Colour::busy},
+                   state_cell(service.state),
+                   {service.version, Colour::none},
+                   {number_or_none(static_cast<std::int64_t>(service.revision)), Colour::none},
+                   {service.delivery, Colour::none},
+                   {service.steering, Colour::none},
+                   {join(service.listeners), Colour::none}});
+        if (!service.rollout.empty()) table.note(service.rollout, Colour::busy);
+    }
+    return table.render(terminal);
+}
+
+std::string list_of(const std::vector<model::InstanceView>& instances, const Terminal& terminal) {
+    Table table({"INSTANCE", "STATE", "PID", "SINCE", "RESTARTS", "VERSION", "REVISION", "WEIGHT",
+                 "LAST EXIT", "STATUS"});
+    bool weighted = false;
+    for (const auto& instance : instances) {
+        weighted = weighted || instance.weight != 1;
+        table.add({{instance.name, Colour::none},
+                   state_cell(instance.state),
+                   {number_or_none(instance.pid), Colour::none},
+                   {span(instance.since), Colour::none},
+                   {std::to_string(instance.restarts), instance.restarts == 0 ? Colour::none : Colour::busy},
+                   {instance.version, Colour::none},
+                   {number_or_none(static_cast<std::int64_t>(instance.revision)), Colour::none},
+                   {std::to_string(instance.weight), Colour::none},
+                   {instance.last_exit, Colour::none},
+                   {instance.status, Colour::none}});
+    }
+    if (!weighted) table.drop("WEIGHT");
+    return table.render(terminal);
+}
+
+std::string list_of(const std::vector<model::ListenerView>& listeners, const Terminal& terminal) {
+    Table table({"LISTENER", "ADDRESS", "PROTOCOL", "SERVICE", "STEERING", "SOCKETS", "QUEUED", "STATE"});
+    for (const auto& listener : listeners) {
+        table.add({{listener.name, Colour::none},
+                   {listener.identity, Colour::none},
+                   {listener.protocol, Colour::none},
+                   {listener.service, Colour::none},
+                   {listener.steering, Colour::none},
+                   {std::to_string(listener.sockets), Colour::none},
+                   {std::to_string(listener.queued), listener.queued == 0 ? Colour::none : Colour::busy},
+                   state_cell(listener.state)});
+    }
+    return table.render(terminal);
+}
+
+std::string list_of(const std::vector<model::NodeView>& nodes, const Terminal& terminal) {
+    Table table({"NODE", "STATE", "UP", "GENERATION", "VERSION", "KEEPER", "MASTER", "STEERING", "CGROUPS",
+                 "CONFIGURATION"});
+    for (const auto& node : nodes) {
+        table.add({{node.name, Colour::none},
+                   state_cell(node.state),
+                   {span(node.uptime), Colour::none},
+                   {std::to_string(node.generation), Colour::none},
+                   {node.version, Colour::none},
+                   {number_or_none(node.keeper_pid), Colour::none},
+                   {number_or_none(node.master_pid), Colour::none},
+                   {node.steering, Colour::none},
+                   {node.cgroups, Colour::none},
+                   {node.configuration, Colour::none}});
+    }
+    return table.render(terminal);
+}
+
+std::string list_of(const std::vector<model::RevisionView>& revisions, const Terminal& terminal) {
+    Table table({"SERVICE", "REVISION", "VERSION", "STATE", "COMMAND", "REASON"});
+    for (const auto& revision : revisions) {
+        table.add({{revision.service, Colour::none},
+                   {std::to_string(revision.revision), Colour::none},
+                   {revision.version, Colour::none},
+                   state_cell(revision.state),
+                   {revision.command, Colour::none},
+                   {revision.reason, Colour::none}});
+    }
+    return table.render(terminal);
+}
+
+std::string list_of(const std::vector<model::GenerationView>& generations, const Terminal& terminal) {
+    Table table({"GENERATION", "ROLE", "PHASE", "PID", "VERSION", "SINCE", "BINARY"});
+    for (const auto& generation : generations) {
+        table.add({{std::to_string(generation.generation), Colour::none},
+                   state_cell(generation.role),
+                   {generation.phase, Colour::none},
+                   {number_or_none(generation.pid), Colour::none},
+                   {generation.version, Colour::none},
+                   {span(generation.since), Colour::none},
+                   {generation.binary, Colour::none}});
+    }
+    return table.render(terminal);
+}
+
+std::string screen_of(const model::StatusView& status, const Terminal& terminal) {
+    std::string screen = head_of(status.node, terminal);
+    screen += summary_of(status, terminal);
+    if (upgrading(status.generations)) screen += "\n" + list_of(status.generations, terminal);
+    if (!status.services.empty()) screen += "\n" + list_of(status.services, terminal);
+    if (!status.instances.empty()) screen += "\n" + list_of(status.instances, terminal);
+    return screen;
+}
+
+}  // namespace baton::cli
