@@ -53,6 +53,7 @@ void CommandRun::finish() {
     if (failure_) {
         last_.text = failure_->message;
         last_.details = failure_->details;
+        last_.status = failure_->status;
     } else {
         last_.percent = 100;
     }

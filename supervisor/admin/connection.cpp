@@ -183,11 +183,15 @@ asio::awaitable<bool> Connection::readable() {
     co_return !ec;
 }
 
+bool Connection::pending() const {
+    boost::system::error_code ec;
+    return wire_->buffer.size() > 0 || wire_->socket.available(ec) > 0;
+}
+
 asio::awaitable<void> Connection::hung_up() {
     if (wire_->buffer.size() == 0) {
         const auto [ec] = co_await wire_->socket.async_wait(Socket::wait_read, as_result);
-        boost::system::error_code unavailable;
-        if (ec || wire_->socket.available(unavailable) == 0) co_return;
+        if (ec || !pending()) co_return;
     }
     asio::steady_timer forever(wire_->socket.get_executor(), asio::steady_timer::time_point::max());
     co_await forever.async_wait(as_result);

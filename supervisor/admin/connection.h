@@ -48,6 +48,8 @@ class Connection {
 
     // True when there are bytes to read, or their end; false when none came in time. Consumes nothing.
     boost::asio::awaitable<bool> readable();
+    // Whether there are bytes of a request already.
+    bool pending() const;
     // Ends when the client closed its side. A client that sent its next request is believed to be there.
     boost::asio::awaitable<void> hung_up();
     // Reads and forgets, for a short while, so that a client that is still sending gets the answer.

@@ -18,19 +18,28 @@
 
 namespace baton::admin {
 
-// A listening socket: the descriptor, and Asio's view of it.
+// A listening socket: the descriptor, and Asio's view of it. Connections hold the door they came in by:
+// when it is shut, those that only wait end, so that their clients turn to whoever listens now.
 struct Door {
     Door(boost::asio::io_context& context, std::string called, sys::UniqueFd fd)
-        : name(std::move(called)), socket(std::move(fd)), watch(context, socket.get()) {}
-    ~Door() { shut(); }
+        : name(std::move(called)), socket(std::move(fd)), watch(context, socket.get()), ended(context) {}
+    ~Door() { release(); }
     void shut() {
-        if (watch.is_open()) watch.release();
-        socket.reset();
+        release();
+        ended.notify();
     }
+    boost::asio::awaitable<void> shut_down() { return ended.changed(0); }
 
     std::string name;
     sys::UniqueFd socket;
     boost::asio::posix::stream_descriptor watch;
+
+  private:
+    void release() {
+        if (watch.is_open()) watch.release();
+        socket.reset();
+    }
+    Notice ended;
 };
 
 struct Core {
@@ -39,7 +48,6 @@ struct Core {
           console(answers),
           log(to),
           settings(std::move(chosen)),
-          closing(io_context),
           accepting(io_context, to),
           sessions(io_context, to),
           commands(io_context, to) {}
@@ -48,12 +56,12 @@ struct Core {
     engine::Console& console;
     Log& log;
     const Settings settings;
-    Notice closing;  // counts 1 once close() began
     Tasks accepting;
     Tasks sessions;
     Tasks commands;
     std::map<std::string, std::shared_ptr<Door>> doors;
     std::size_t streams = 0;
+    bool closing = false;
 };
 
 }  // namespace baton::admin

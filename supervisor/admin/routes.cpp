@@ -64,9 +64,12 @@ Reply show_service(const Call& call) {
 
 Reply show_instance(const Call& call) {
     const std::string name = fmt::format("{}/{}", call.arguments[0], call.arguments[1]);
+    // While a rollover is on, a place may have two; the newer one is meant.
+    std::optional<model::InstanceView> newest;
     for (const auto& instance : call.console.instances()) {
-        if (instance.name == name) return Document{model::encode(instance)};
+        if (instance.name == name && (!newest || instance.revision >= newest->revision)) newest = instance;
     }
+    if (newest) return Document{model::encode(*newest)};
     return refuse(404, fmt::format("there is no instance '{}'", name));
 }
 

@@ -29,7 +29,7 @@ void turn_away(const sys::UniqueFd& connection, int status, std::string detail) 
                                                status, reason_of(status), body.size(), body));
 }
 
-void admit(const std::shared_ptr<Core>& core, sys::UniqueFd connection) {
+void admit(const std::shared_ptr<Core>& core, const std::shared_ptr<Door>& door, sys::UniqueFd connection) {
     const auto peer = sys::peer_of(connection);
     if (!peer) {
         core->log.write(LogLevel::warning, "admin", peer.error().message());
@@ -48,7 +48,7 @@ void admit(const std::shared_ptr<Core>& core, sys::UniqueFd connection) {
                   fmt::format("{} connections are open already", core->settings.connections));
         return;
     }
-    core->sessions.spawn(serve(core, std::move(connection), *peer));
+    core->sessions.spawn(serve(core, door, std::move(connection), *peer));
 }
 
 asio::awaitable<void> accept_on(std::shared_ptr<Core> core, std::shared_ptr<Door> door) {
@@ -59,7 +59,7 @@ asio::awaitable<void> accept_on(std::shared_ptr<Core> core, std::shared_ptr<Door
         if (ec || !door->socket.valid()) break;
         auto connection = sys::accept_connection(door->socket);
         if (connection && connection->valid()) {
-            admit(core, std::move(*connection));
+            admit(core, door, std::move(*connection));
         } else if (!connection) {
             core->log.write(LogLevel::warning, "admin", connection.error().context(door->name).message());
             pause.expires_after(std::chrono::milliseconds(limits::admin_accept_backoff));
@@ -102,9 +102,9 @@ bool Server::listening(const std::string& name) const {
 
 asio::awaitable<void> Server::close(Millis grace) {
     const auto core = core_;
+    core->closing = true;
     while (!core->doors.empty()) stop_listening(core->doors.begin()->first);
     core->accepting.cancel();
-    core->closing.notify();
     const Millis deadline = monotonic_now() + grace;
     if (!co_await core->commands.join(grace)) {
         core->log.write(LogLevel::warning, "admin",
@@ -114,7 +114,7 @@ asio::awaitable<void> Server::close(Millis grace) {
     // Their clients are told, as those of the commands that ended by themselves are.
     core->commands.cancel();
     while (!co_await core->commands.join(limits::admin_linger)) core->commands.cancel();
-    co_await core->sessions.join(std::max(deadline - monotonic_now(), limits::admin_linger));
+    co_await core->sessions.join(std::max(deadline - monotonic_now(), limits::admin_farewell));
     core->sessions.cancel();
     while (!co_await core->sessions.join(limits::admin_linger)) core->sessions.cancel();
     while (!co_await core->accepting.join(limits::admin_linger)) core->accepting.cancel();

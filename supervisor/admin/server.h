@@ -1,9 +1,9 @@
 // The admin API: HTTP/1.1 and JSON on unix sockets that somebody else made. One thread, the
 // io_context's.
 //
-// Everything that runs has an owner in here: stop_listening() ends accepting on one socket (its
-// connections and their commands go on), close() ends everything and waits for it. A command is
-// no part of its connection: a client that goes away does not cancel what it started.
+// Everything that runs has an owner in here: stop_listening() ends accepting on one socket, close() ends
+// everything and waits for it. A command is no part of its connection: a client that goes away does not
+// cancel what it started.
 #pragma once
 
 #include <memory>
@@ -36,7 +36,8 @@ class Server {
     // log; one that is in use is an error.
     Result<void> listen(const std::string& name, sys::UniqueFd socket);
     // Closes this process's descriptor; who waits in the queue is left to others that hold the socket.
-    // An unknown name is no error.
+    // Connections that came in by it end when they are idle or follow something, so that their clients
+    // turn to whoever listens now; requests and commands under way go on. An unknown name is no error.
     void stop_listening(const std::string& name);
     bool listening(const std::string& name) const;
 

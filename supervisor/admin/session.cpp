@@ -18,12 +18,14 @@ using asio::experimental::awaitable_operators::operator||;
 namespace {
 
 struct Session {
-    Session(std::shared_ptr<Core> shared, sys::UniqueFd fd, sys::Peer who)
+    Session(std::shared_ptr<Core> shared, std::shared_ptr<Door> entered_by, sys::UniqueFd fd, sys::Peer who)
         : core(std::move(shared)),
+          door(std::move(entered_by)),
           connection(core->context, std::move(fd), core->settings.request_timeout),
           peer(who) {}
 
     std::shared_ptr<Core> core;
+    std::shared_ptr<Door> door;
     Connection connection;
     sys::Peer peer;
 };
@@ -91,7 +93,7 @@ asio::awaitable<bool> carry_out(Session* session, Request request, CheckHealth) 
 
 // Whether nobody can follow now; then a refusal was sent.
 std::optional<Answer> refuse_stream(const Core& core) {
-    if (core.closing.count() > 0) return answer_of(problem(503, "this supervisor is about to end"));
+    if (core.closing) return answer_of(problem(503, "this supervisor is about to end"));
     if (core.streams < core.settings.streams) return {};
     return answer_of(problem(503, fmt::format("{} clients follow events or logs already", core.streams)));
 }
@@ -104,8 +106,12 @@ asio::awaitable<bool> carry_out(Session* session, Request request, FollowEvents 
     if (request.manner.head)
         co_return co_await session->connection.begin(request.manner, "text/event-stream");
     auto subscription = session->core->console.follow_events(events.after);
-    co_return co_await send_stream<model::EventView>(session->core, &session->connection, request.manner,
-                                                     std::move(subscription), events.follow, events.after);
+    Following following;
+    following.follow = events.follow;
+    following.consecutive = true;
+    if (events.after != 0) following.last = events.after;
+    co_return co_await send_stream<model::EventView>(session->core, session->door, &session->connection,
+                                                     request.manner, std::move(subscription), following);
 }
 
 bool instance_exists(const engine::Console& console, const FollowLogs& logs) {
@@ -136,8 +142,11 @@ asio::awaitable<bool> carry_out(Session* session, Request request, FollowLogs lo
     if (request.manner.head)
         co_return co_await session->connection.begin(request.manner, "text/event-stream");
     auto subscription = session->core->console.follow_logs(logs.service, logs.ordinal, logs.lines);
-    co_return co_await send_stream<model::LogLineView>(session->core, &session->connection, request.manner,
-                                                       std::move(subscription), logs.follow, 0);
+    Following following;
+    following.follow = logs.follow;
+    following.consecutive = logs.service.empty();  // one service has some of the numbers
+    co_return co_await send_stream<model::LogLineView>(session->core, session->door, &session->connection,
+                                                       request.manner, std::move(subscription), following);
 }
 
 // The run's next step; empty: the client went away before there was one.
@@ -153,13 +162,26 @@ asio::awaitable<std::optional<model::ProgressView>> next_step(Session* session, 
     }
 }
 
+Answer answer_of(const model::ProgressView& verdict, const CommandRun& run) {
+    if (const auto& failure = run.failure()) {
+        return answer_of(problem(failure->status, failure->message, failure->details));
+    }
+    return answer_of(model::encode(verdict));
+}
+
 asio::awaitable<bool> send_steps(Session* session, Request request, CommandRun* run) {
+    auto step = co_await next_step(session, run);
+    if (!step) co_return false;
+    // Nothing was done: that can still be said by the status.
+    if (step->done && !step->succeeded) {
+        co_return co_await session->connection.write(request.manner, answer_of(*step, *run));
+    }
     if (!co_await session->connection.begin(request.manner, "application/x-ndjson")) co_return false;
     for (;;) {
-        const auto step = co_await next_step(session, run);
-        if (!step) co_return false;
         if (!co_await session->connection.piece(model::encode(*step) + "\n")) co_return false;
         if (step->done) break;
+        step = co_await next_step(session, run);
+        if (!step) co_return false;
     }
     co_return co_await session->connection.end();
 }
@@ -170,18 +192,14 @@ asio::awaitable<bool> send_verdict(Session* session, Request request, CommandRun
         step = co_await next_step(session, run);
         if (!step) co_return false;
     } while (!step->done);
-    Answer answer = answer_of(model::encode(*step));
-    if (const auto& failure = run->failure()) {
-        answer = answer_of(problem(failure->status, failure->message, failure->details));
-    }
-    co_return co_await session->connection.write(request.manner, std::move(answer));
+    co_return co_await session->connection.write(request.manner, answer_of(*step, *run));
 }
 
 asio::awaitable<bool> carry_out(Session* session, Request request, RunCommand run) {
     const auto core = session->core;
-    if (core->commands.size() >= core->settings.commands || core->closing.count() > 0) {
-        auto view = problem(503, core->closing.count() > 0 ? "this supervisor is about to end"
-                                                           : "too many commands are under way");
+    if (core->commands.size() >= core->settings.commands || core->closing) {
+        auto view = problem(
+            503, core->closing ? "this supervisor is about to end" : "too many commands are under way");
         co_return co_await session->connection.write(request.manner, answer_of(view));
     }
     core->log.write(LogLevel::info, "admin",
@@ -196,13 +214,16 @@ asio::awaitable<bool> carry_out(Session* session, Request request, RunCommand ru
     co_return sent;
 }
 
-// Waits for the first byte of a request; false: none will come.
-asio::awaitable<bool> await_request(Session* session) {
+// Waits for the first byte of a request; false: none will come. Who has connected is heard once, even if
+// the door is shut meanwhile; who was answered then turns elsewhere.
+asio::awaitable<bool> await_request(Session* session, bool first) {
+    if (first) co_return co_await session->connection.readable();
     auto readable = session->connection.readable();
-    auto closing = session->core->closing.changed(0);
-    auto either = std::move(readable) || std::move(closing);
+    auto shut = session->door->shut_down();
+    auto either = std::move(readable) || std::move(shut);
     const auto came = co_await std::move(either);
-    co_return came.index() == 0 && std::get<0>(came);
+    if (came.index() == 1) co_return session->connection.pending();
+    co_return std::get<0>(came);
 }
 
 asio::awaitable<bool> answer_one(Session* session) {
@@ -214,7 +235,7 @@ asio::awaitable<bool> answer_one(Session* session) {
         co_return false;
     }
     Request request = std::get<Request>(std::move(arrived));
-    if (session->core->closing.count() > 0) request.manner.keep_alive = false;
+    if (session->core->closing) request.manner.keep_alive = false;
     const bool keep_alive = request.manner.keep_alive && request.manner.chunks;
     Reply reply = route(request, session->core->console);
     auto answering = std::visit(
@@ -226,10 +247,13 @@ asio::awaitable<bool> answer_one(Session* session) {
 
 }  // namespace
 
-asio::awaitable<void> serve(std::shared_ptr<Core> core, sys::UniqueFd fd, sys::Peer peer) {
-    Session session(std::move(core), std::move(fd), peer);
-    while (co_await await_request(&session)) {
+asio::awaitable<void> serve(std::shared_ptr<Core> core, std::shared_ptr<Door> door, sys::UniqueFd fd,
+                            sys::Peer peer) {
+    Session session(std::move(core), std::move(door), std::move(fd), peer);
+    bool first = true;
+    while (co_await await_request(&session, first)) {
         if (!co_await answer_one(&session)) break;
+        first = false;
     }
 }
 

@@ -10,7 +10,8 @@
 
 namespace baton::admin {
 
-// Ends when the client is gone or the server closes. Every argument is the coroutine's own.
-boost::asio::awaitable<void> serve(std::shared_ptr<Core> core, sys::UniqueFd fd, sys::Peer peer);
+// Ends when the client is gone, or waits while the door is shut. Every argument is the coroutine's own.
+boost::asio::awaitable<void> serve(std::shared_ptr<Core> core, std::shared_ptr<Door> door, sys::UniqueFd fd,
+                                   sys::Peer peer);
 
 }  // namespace baton::admin

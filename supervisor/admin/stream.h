@@ -2,7 +2,9 @@
 // by an event named "gap", silence by comments.
 #pragma once
 
+#include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include <boost/asio/awaitable.hpp>
@@ -14,15 +16,22 @@
 namespace baton::admin {
 
 // The stream's id is the view's number, its data the view as JSON. A gap between `last` and `number`
-// stands in front of it; `last` 0: nothing was seen before.
-std::string render(const model::EventView& view, std::uint64_t last);
-std::string render(const model::LogLineView& view, std::uint64_t last);
+// stands in front of it; `last` empty: nothing was seen before, or numbers do not follow each other.
+std::string render(const model::EventView& view, std::optional<std::uint64_t> last);
+std::string render(const model::LogLineView& view, std::optional<std::uint64_t> last);
+
+struct Following {
+    bool follow = false;                // not only what is kept
+    bool consecutive = false;           // every number comes: one that is missing is a gap
+    std::optional<std::uint64_t> last;  // the number seen last
+};
 
 // Sends what there is and, with `follow`, what comes, until the client goes, the subscription is closed
-// or the server closes. False: the connection is of no more use.
+// or the door is shut. False: the connection is of no more use.
 template <class View>
-boost::asio::awaitable<bool> send_stream(std::shared_ptr<Core> core, Connection* connection, Manner manner,
+boost::asio::awaitable<bool> send_stream(std::shared_ptr<Core> core, std::shared_ptr<Door> door,
+                                         Connection* connection, Manner manner,
                                          std::unique_ptr<engine::Subscription<View>> subscription,
-                                         bool follow, std::uint64_t last);
+                                         Following following);
 
 }  // namespace baton::admin

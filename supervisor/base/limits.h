@@ -99,7 +99,7 @@ inline constexpr std::uint32_t steering_probes = 4'096;
 inline constexpr std::uint32_t weight_max = 1'000;
 // A socket is closed no sooner than this after it left its table: handshakes under way end first. One whose
 // last packet arrives while its socket is being closed, on another core, is reset by the kernel.
-inline constexpr Millis steering_quiet = 1'000;
+inline constexpr Millis steering_quiet = 50;
 
 // --- probes ---
 inline constexpr std::size_t probe_response_bytes = 16 * 1024;
@@ -117,8 +117,9 @@ inline constexpr std::size_t journal_revisions = 8'192;
 inline constexpr std::size_t journal_text_bytes = 4 * 1024;
 // Records that wait for flush(), or for a disk that is full; the oldest are dropped.
 inline constexpr std::size_t journal_pending = 1'024;
-// How long one flush waits for another master that writes.
+// How long one flush waits for another master that writes, and how long an open for one that begins it.
 inline constexpr Millis journal_busy = 10;
+inline constexpr Millis journal_open_busy = 250;
 // The write-ahead log is cut back to this after a checkpoint.
 inline constexpr std::size_t journal_wal_bytes = 4 * 1024 * 1024;
 
@@ -139,6 +140,8 @@ inline constexpr Millis admin_keep_alive = 15'000;
 inline constexpr std::size_t admin_stream_piece_bytes = 64 * 1024;
 // After a refused request: so long its rest is read, so that the client gets to see the answer.
 inline constexpr Millis admin_linger = 1'000;
+// Connections in the middle of something get so long at least when a master leaves.
+inline constexpr Millis admin_farewell = 100;
 // A listening socket that cannot be accepted from (no descriptors left) is tried again after this.
 inline constexpr Millis admin_accept_backoff = 100;
 // Lines that one `baton logs` may ask for, and those it gets where it names no count.

@@ -74,7 +74,7 @@ void KeeperLink::start(KeeperNews& news) {
 void KeeperLink::wait_readable() {
     readable_.async_wait(boost::asio::posix::stream_descriptor::wait_read, [this](boost::system::error_code ec) {
         if (ec) return;
-        const auto received = receive_into(aside_, 0);
+        const auto received = receive(0);
         deliver_all();
         if (!received || lost_) {
             if (news_ != nullptr) news_->on_keeper_lost();
@@ -84,7 +84,7 @@ void KeeperLink::wait_readable() {
     });
 }
 
-Result<void> KeeperLink::receive_into(std::deque<sys::Received>& queue, int timeout_ms) {
+Result<void> KeeperLink::receive(int timeout_ms) {
     const int raw = channel_.valid() ? channel_.get() : readable_.native_handle();
     if (timeout_ms > 0) {
         std::vector<sys::Poll> set{{raw}};
@@ -98,7 +98,7 @@ Result<void> KeeperLink::receive_into(std::deque<sys::Received>& queue, int time
             lost_ = true;
             break;
         }
-        queue.push_back(std::move(*received));
+        aside_.push_back(std::move(*received));
     }
     static_cast<void>(borrowed.release());
     if (lost_) return failed("the keeper is gone");
@@ -107,21 +107,18 @@ Result<void> KeeperLink::receive_into(std::deque<sys::Received>& queue, int time
 
 Result<sys::Received> KeeperLink::await(std::uint16_t type) {
     const Millis deadline = monotonic_now() + answer_timeout_ms;
-    std::deque<sys::Received> fresh;
-    std::size_t looked = 0;
-    for (;;) {
-        for (; looked < fresh.size(); ++looked) {
-            const auto message = Message::open(fresh[looked].bytes);
+    for (std::size_t looked = 0;;) {
+        for (; looked < aside_.size(); ++looked) {
+            const auto message = Message::open(aside_[looked].bytes);
             if (!message || message->type() != type) continue;
-            sys::Received found = std::move(fresh[looked]);
-            fresh.erase(fresh.begin() + static_cast<std::ptrdiff_t>(looked));
-            for (auto& other : fresh) aside_.push_back(std::move(other));
+            sys::Received found = std::move(aside_[looked]);
+            aside_.erase(aside_.begin() + static_cast<std::ptrdiff_t>(looked));
             if (news_ != nullptr && !aside_.empty()) boost::asio::post(context_, [this] { deliver_all(); });
             return found;
         }
         const Millis left = deadline - monotonic_now();
         if (left <= 0) return failed("the keeper does not answer");
-        if (auto received = receive_into(fresh, static_cast<int>(left)); !received) return received.error();
+        if (auto received = receive(static_cast<int>(left)); !received) return received.error();
     }
 }
 

@@ -85,12 +85,10 @@ class KeeperLink {
     void replace_keeper();
 
   private:
-    using Held = sys::Received;
-
     void send(const std::string& bytes, const std::vector<int>& descriptors = {});
     // The next message of the given type, others put aside.
     Result<sys::Received> await(std::uint16_t type);
-    Result<void> receive_into(std::deque<sys::Received>& queue, int timeout_ms);
+    Result<void> receive(int timeout_ms);
     void wait_readable();
     void deliver_all();
     void deliver(const sys::Received& received);

@@ -259,7 +259,8 @@ void Runner::look_at_queues() {
         for (const Instance& instance : service.instances) {
             if (instance.state != InstanceState::draining) continue;
             any = true;
-            if (sockets_.queued(instance) == 0) post(model::QueueEmpty{instance.id});
+            const bool quiet = monotonic_now() - instance.since >= limits::steering_quiet;
+            if (quiet && sockets_.queued(instance) == 0) post(model::QueueEmpty{instance.id});
         }
     }
     const Millis now = monotonic_now();

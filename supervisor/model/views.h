@@ -124,8 +124,9 @@ struct ProgressView {
     bool done = false;
     bool succeeded = false;
     std::vector<std::string> details;  // on failure: what failed, the log's last lines
+    int status = 0;  // on failure: the HTTP status it has; 503: another master is to be asked
 };
-BOOST_DESCRIBE_STRUCT(ProgressView, (), (phase, text, percent, done, succeeded, details))
+BOOST_DESCRIBE_STRUCT(ProgressView, (), (phase, text, percent, done, succeeded, details, status))
 
 // RFC 9457.
 struct ProblemView {

@@ -46,8 +46,9 @@ void adopt_settings(Revision& revision, const ServiceSpec& fresh) {
 }
 
 void begin_rollout(Turn& turn, Service& service, std::uint64_t to) {
-    // Where to go back to is the last revision that was wholly in place.
-    if (service.phase != RolloutPhase::rolling) service.previous = service.current;
+    // Where to go back to is the last revision that was wholly in place. A rollover that leads back to it
+    // has none itself.
+    if (service.phase != RolloutPhase::rolling || service.previous == 0) service.previous = service.current;
     if (service.previous == to) service.previous = 0;
     service.current = to;
     service.phase = RolloutPhase::rolling;

@@ -147,20 +147,23 @@ void ensure_sockets(Turn& turn, const Service& service, Instance& instance) {
     }
 }
 
-void start(Turn& turn, Service& service, Instance& instance, const std::string& reason) {
-    const ServiceSpec& spec = spec_of(service, instance);
-    ensure_sockets(turn, service, instance);
+void ask_again(Turn& turn, const Service& service, Instance& instance) {
     instance.id = turn.state.counters.next_child++;
-    instance.pid = 0;
     instance.started = turn.now;
+    instance.deadline = turn.now + start_timeout(spec_of(service, instance));
+    turn.act(model::StartProcess{instance.id});
+}
+
+void start(Turn& turn, Service& service, Instance& instance, const std::string& reason) {
+    ensure_sockets(turn, service, instance);
+    instance.pid = 0;
     instance.was_ready = false;
     instance.startup_passed = false;
     instance.watchdog = 0;
     instance.ending = Ending::none;
     instance.status_text.clear();
     become(turn, instance, InstanceState::starting, reason);
-    instance.deadline = turn.now + start_timeout(spec);
-    turn.act(model::StartProcess{instance.id});
+    ask_again(turn, service, instance);
 }
 
 void tell_to_go(Turn& turn, Service& service, Instance& instance, Ending ending) {

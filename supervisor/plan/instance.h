@@ -15,6 +15,9 @@ void become(Turn& turn, model::Instance& instance, model::InstanceState to, cons
 void ensure_sockets(Turn& turn, const model::Service& service, model::Instance& instance);
 // Asks for a process. The instance must have none.
 void start(Turn& turn, model::Service& service, model::Instance& instance, const std::string& reason);
+// Its process was asked for, and it is certain that there is none: asks once more, under a new number, as
+// the answer to the first request may still come.
+void ask_again(Turn& turn, const model::Service& service, model::Instance& instance);
 // Ends it in the orderly way; what follows is `ending`'s. Does nothing when it is on its way already.
 void tell_to_go(Turn& turn, model::Service& service, model::Instance& instance, model::Ending ending);
 // Ends it now: it does not answer.

@@ -28,6 +28,11 @@ bool is_done(const Service& service, const Instance& instance, Millis now) {
     return is_available(service, instance, now) || instance.state == InstanceState::completed;
 }
 
+// Takes traffic, and may be counted on: a new one only after min_ready, an old one as long as it does.
+bool serves(const Service& service, const Instance& instance, Millis now) {
+    return instance.revision == service.current ? is_done(service, instance, now) : instance.state == InstanceState::ready;
+}
+
 struct Budget {
     std::uint32_t surge = 0;
     std::uint32_t unavailable = 0;
@@ -179,7 +184,7 @@ void prune(Service& service) {
 struct Count {
     std::uint32_t expected = 0;   // places that should take traffic: those an operator stopped do not
     std::uint32_t live = 0;       // holders, and those that empty places are owed
-    std::uint32_t available = 0;
+    std::uint32_t available = 0;  // places of which a holder serves, however many it has
     Budget budget;
 };
 
@@ -188,16 +193,19 @@ Count count(const Service& service, Millis now) {
     Count count{replicas, 0, 0, budget_of(find_revision(service, service.current)->spec.rollout, replicas)};
     std::set<std::uint32_t> parked;
     std::set<std::uint32_t> held;
+    std::set<std::uint32_t> serving;
     for (const Instance& instance : service.instances) {
         if (is_ending(instance)) continue;
+        if (serves(service, instance, now)) serving.insert(instance.ordinal);
+        if (instance.ordinal > replicas) continue;
         held.insert(instance.ordinal);
         if (instance.ending == Ending::park) {
             parked.insert(instance.ordinal);
             continue;
         }
         ++count.live;
-        if (is_available(service, instance, now)) ++count.available;
     }
+    count.available = static_cast<std::uint32_t>(serving.size());
     count.expected -= std::min(count.expected, static_cast<std::uint32_t>(parked.size()));
     count.live += replicas - std::min(replicas, static_cast<std::uint32_t>(held.size()));
     return count;
@@ -223,7 +231,7 @@ void roll_place(Turn& turn, Service& service, std::uint32_t ordinal, Count& coun
         if (is_parked(old)) renew_parked(turn, service, ordinal);
         return;
     }
-    const bool counts = is_available(service, old, turn.now);
+    const bool counts = serves(service, old, turn.now);
     if (!has_process(old)) {
         // Nothing runs there: its successor takes its place and its sockets at once.
         if (place.fresh == nullptr) create(turn, service, ordinal, &old);
@@ -233,23 +241,34 @@ void roll_place(Turn& turn, Service& service, std::uint32_t ordinal, Count& coun
     if (place.fresh != nullptr) {
         if (!is_done(service, *place.fresh, turn.now) && !is_parked(*place.fresh)) return;
         --count.live;
-    } else if (count.live < count.expected + count.budget.surge) {
+        return tell_to_go(turn, service, old, Ending::remove);
+    }
+    if (count.live < count.expected + count.budget.surge) {
         create(turn, service, ordinal, nullptr);
         ++count.live;
         return;
-    } else if (counts ? count.available <= count.expected - std::min(count.expected, count.budget.unavailable) : count.budget.unavailable == 0) {
-        // It is needed. One that takes no traffic is the first to give way, but within the same budget of processes.
-        return;
     }
+    // It is needed. One that takes no traffic is the first to give way, but within the same budget of processes.
+    const std::uint32_t needed = count.expected - std::min(count.expected, count.budget.unavailable);
+    if (counts ? count.available <= needed : count.budget.unavailable == 0) return;
     if (counts) --count.available;
     tell_to_go(turn, service, old, Ending::remove);
 }
 
+// Places beyond the wanted number. While others are being renewed, one that serves may be needed still.
+void shrink(Turn& turn, Service& service, Count& count) {
+    const std::uint32_t needed = count.expected - std::min(count.expected, count.budget.unavailable);
+    for (Instance& instance : service.instances) {
+        if (instance.ordinal <= wanted_replicas(service) || is_ending(instance)) continue;
+        const bool counts = serves(service, instance, turn.now);
+        if (counts && service.phase != RolloutPhase::settled && count.available <= needed) continue;
+        if (counts) --count.available;
+        tell_to_go(turn, service, instance, Ending::remove);
+    }
+}
+
 void roll(Turn& turn, Service& service) {
     const std::uint32_t replicas = wanted_replicas(service);
-    for (Instance& instance : service.instances) {
-        if (instance.ordinal > replicas && !is_ending(instance)) tell_to_go(turn, service, instance, Ending::remove);
-    }
     for (std::uint32_t ordinal = 1; ordinal <= replicas; ++ordinal) {
         for (Place place = place_of(service, ordinal); place.between != nullptr; place = place_of(service, ordinal)) {
             tell_to_go(turn, service, *place.between, Ending::remove);
@@ -259,6 +278,7 @@ void roll(Turn& turn, Service& service) {
     for (std::size_t before = SIZE_MAX; turn.out.actions.size() != before;) {
         before = turn.out.actions.size();
         Count counted = count(service, turn.now);
+        shrink(turn, service, counted);
         for (std::uint32_t ordinal = 1; ordinal <= replicas; ++ordinal) roll_place(turn, service, ordinal, counted);
     }
 }
@@ -270,9 +290,11 @@ void reconcile(Turn& turn, Service& service) {
     remove_gone(turn, service);
     if (!wanted(turn.state, service)) {
         stop_all(turn, service);
-        // What is asked for next is a start, not a rollover.
-        if (service.instances.empty()) service.phase = RolloutPhase::settled;
+        // Its time begins anew with the next start. There is no way back to finish when nothing is left.
+        service.rollout_began = 0;
+        if (service.instances.empty() && service.phase == RolloutPhase::going_back) service.phase = RolloutPhase::settled;
     } else {
+        if (service.rollout_began == 0) service.rollout_began = turn.now;
         judge(turn, service);
         roll(turn, service);
         if (dependencies_ready(turn.state, service)) {

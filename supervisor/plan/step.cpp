@@ -195,8 +195,7 @@ void Apply::operator()(const model::Adopted& event) {
             if (known.contains(instance.id)) {
                 stop_again(service, instance);
             } else if (instance.state == InstanceState::starting && instance.pid == 0) {
-                // It was to be started and was not: the same request again.
-                turn_.act(model::StartProcess{instance.id});
+                ask_again(turn_, service, instance);
             } else {
                 on_ended(turn_, service, instance, "its end was not seen", false);
             }
@@ -242,7 +241,6 @@ void Apply::operator()(const model::PowerAsked& event) {
             break;
         case model::PowerChange::start:
             service.stopped = false;
-            if (service.phase != model::RolloutPhase::settled) service.rollout_began = turn_.now;
             for (Instance& instance : service.instances) {
                 instance.failures = 0;
                 const bool parked = instance.ending == model::Ending::park;

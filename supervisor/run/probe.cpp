@@ -100,15 +100,17 @@ asio::awaitable<Result<void>> ask(std::shared_ptr<Connection> connection, ProbeT
     parser.header_limit(limits::probe_response_bytes);
     parser.body_limit(limits::probe_response_bytes);
     auto [no_header, header] = co_await http::async_read_header(connection->socket, buffer, parser, awaiting);
-    if (no_header == http::error::body_limit && parser.is_header_done()) no_header = {};
-    if (no_header) co_return failure(*connection, target, no_header);
-    const bool passed = parser.get().result_int() >= 200 && parser.get().result_int() < 400;
-
-    auto [no_body, body] = co_await http::async_read(connection->socket, buffer, parser, awaiting);
-    // The status has already said how a long answer is to be judged.
-    if (no_body == http::error::body_limit || no_body == http::error::buffer_overflow) no_body = {};
+    const unsigned status = parser.get().result_int();
+    const bool passed = status >= 200 && status < 400;
+    // An answer that says it is too long to be read is judged by its status.
+    const bool too_long = no_header == http::error::body_limit;
+    if (no_header && !too_long) co_return failure(*connection, target, no_header);
+    if (!too_long) {
+        auto [no_body, body] = co_await http::async_read(connection->socket, buffer, parser, awaiting);
+        const bool cut = no_body && no_body != http::error::body_limit;
+        if (cut && passed) co_return failure(*connection, target, no_body);
+    }
     if (!passed) co_return failed(describe_answer(parser.get()));
-    if (no_body) co_return failure(*connection, target, no_body);
     co_return Result<void>();
 }
 

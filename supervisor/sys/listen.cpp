@@ -33,14 +33,18 @@ using model::Protocol;
 constexpr std::string_view staging_suffix = ".baton-new";
 constexpr std::size_t unix_path_bytes = 107;
 
+std::string attempt(const ListenerSpec& listener) {
+    return "bind " + model::to_string(listener.address) + " for listener " + listener.name + ": ";
+}
+
 Error refused(const ListenerSpec& listener, int code) {
     std::string reason = std::strerror(code);
     reason[0] = static_cast<char>(std::tolower(static_cast<unsigned char>(reason[0])));
-    return Error("bind " + model::to_string(listener.address) + " for listener " + listener.name + ": " + reason, code);
+    return Error(attempt(listener) + reason, code);
 }
 
 Error refused(const ListenerSpec& listener, const std::string& reason) {
-    return failed("bind " + model::to_string(listener.address) + " for listener " + listener.name + ": " + reason);
+    return failed(attempt(listener) + reason);
 }
 
 bool set_option(const UniqueFd& socket, int level, int option, int value = 1) {
@@ -64,7 +68,8 @@ Result<UniqueFd> bind_inet(const ListenerSpec& listener, bool join) {
 
     UniqueFd socket(::socket(address->family(), socket_type(listener) | SOCK_CLOEXEC, 0));
     if (!socket.valid()) return refused(listener, errno);
-    if (address->family() == AF_INET6 && !set_option(socket, IPPROTO_IPV6, IPV6_V6ONLY)) return refused(listener, errno);
+    if (address->family() == AF_INET6 && !set_option(socket, IPPROTO_IPV6, IPV6_V6ONLY))
+        return refused(listener, errno);
     // Not for udp: there it means sharing, not a quick restart.
     if (listener.protocol != Protocol::udp && !set_option(socket, SOL_SOCKET, SO_REUSEADDR)) {
         return refused(listener, errno);
@@ -140,7 +145,8 @@ Result<UniqueFd> open_path(const ListenerSpec& listener, mode_t mode) {
     const auto occupant = occupant_of(listener, *address);
     if (!occupant) return occupant.error();
     if (*occupant == Occupant::live_socket) return refused(listener, EADDRINUSE);
-    if (*occupant == Occupant::not_a_socket) return refused(listener, "a file that is not a socket has this name");
+    if (*occupant == Occupant::not_a_socket)
+        return refused(listener, "a file that is not a socket has this name");
 
     // A name too long for the suffix is bound as it is; a stale file is gone for a moment then.
     ListenerSpec staged = listener;
@@ -148,7 +154,8 @@ Result<UniqueFd> open_path(const ListenerSpec& listener, mode_t mode) {
     const bool direct = path.size() + staging_suffix.size() > unix_path_bytes;
     if (!direct) staged.address.host += staging_suffix;
     const std::string& bound = staged.address.host;
-    if (direct && *occupant == Occupant::stale_socket && ::unlink(path.c_str()) != 0) return refused(listener, errno);
+    if (direct && *occupant == Occupant::stale_socket && ::unlink(path.c_str()) != 0)
+        return refused(listener, errno);
 
     auto socket = direct ? bind_unix(listener, *address) : bind_staged(listener, staged);
     if (!socket) return socket.error();
@@ -177,7 +184,8 @@ Result<void> test_path(const ListenerSpec& listener) {
     const std::string& path = listener.address.host;
     if (path.size() > unix_path_bytes) return refused(listener, ENAMETOOLONG);
     const auto slash = path.rfind('/');
-    const std::string folder = slash == std::string::npos ? "." : path.substr(0, std::max<std::size_t>(slash, 1));
+    const std::string folder =
+        slash == std::string::npos ? "." : path.substr(0, std::max<std::size_t>(slash, 1));
     if (::faccessat(AT_FDCWD, folder.c_str(), W_OK | X_OK, AT_EACCESS) != 0) return refused(listener, errno);
     struct stat entry{};
     if (::lstat(path.c_str(), &entry) == 0 && !S_ISSOCK(entry.st_mode)) {
@@ -222,7 +230,8 @@ int diagnosed_queue(const UniqueFd& socket) {
         nlattr attribute{};
         std::memcpy(&attribute, answer.data() + at, sizeof attribute);
         if (attribute.nla_len < sizeof attribute || at + attribute.nla_len > end) return -1;
-        if (attribute.nla_type == UNIX_DIAG_RQLEN && attribute.nla_len >= NLA_HDRLEN + sizeof(unix_diag_rqlen)) {
+        if (attribute.nla_type == UNIX_DIAG_RQLEN &&
+            attribute.nla_len >= NLA_HDRLEN + sizeof(unix_diag_rqlen)) {
             unix_diag_rqlen lengths{};
             std::memcpy(&lengths, answer.data() + at + NLA_HDRLEN, sizeof lengths);
             return static_cast<int>(lengths.udiag_rqueue);
@@ -254,7 +263,8 @@ Result<SocketAddress> bound_address(const UniqueFd& socket) {
     SocketAddress address;
     address.length = sizeof address.storage;
     auto* raw = reinterpret_cast<sockaddr*>(&address.storage);
-    if (::getsockname(socket.get(), raw, &address.length) != 0) return Error::system("read a socket's address", errno);
+    if (::getsockname(socket.get(), raw, &address.length) != 0)
+        return Error::system("read a socket's address", errno);
     return address;
 }
 
@@ -320,9 +330,11 @@ bool is_listening(const UniqueFd& socket) {
 
 Result<void> listen_again(const UniqueFd& socket, int backlog) {
     if (get_option(socket, SOL_SOCKET, SO_PROTOCOL) != IPPROTO_TCP) {
-        return failed("listen again on " + identity_of(socket) + ": the kernel cannot undo a shutdown of this kind of socket");
+        return failed("listen again on " + identity_of(socket) +
+                      ": the kernel cannot undo a shutdown of this kind of socket");
     }
-    if (::listen(socket.get(), backlog) != 0) return Error::system("listen again on " + identity_of(socket), errno);
+    if (::listen(socket.get(), backlog) != 0)
+        return Error::system("listen again on " + identity_of(socket), errno);
     return {};
 }
 

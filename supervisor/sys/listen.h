@@ -28,7 +28,8 @@ enum class Sharing { single, group };
 //
 // A path's socket file appears under its name when it listens and has its mode; the socket file of a
 // program that is gone is replaced, anything else at that name is an error.
-Result<UniqueFd> open_listener(const model::ListenerSpec& listener, Sharing sharing, bool first, mode_t mode = 0666);
+Result<UniqueFd> open_listener(const model::ListenerSpec& listener, Sharing sharing, bool first,
+                               mode_t mode = 0666);
 
 // Whether open_listener could succeed: the address exists here and may be bound. An address in use is
 // no error. Leaves nothing behind and touches no file.

@@ -50,7 +50,8 @@ Result<model::Address> from_unix(const SocketAddress& address) {
     if (un.sun_path[0] == '\0') {
         return model::Address{model::Family::unix_abstract, std::string(un.sun_path + 1, length - 1), 0};
     }
-    return model::Address{model::Family::unix_path, std::string(un.sun_path, ::strnlen(un.sun_path, length)), 0};
+    return model::Address{model::Family::unix_path, std::string(un.sun_path, ::strnlen(un.sun_path, length)),
+                          0};
 }
 
 }  // namespace

@@ -89,13 +89,15 @@ bool has_shape(const UniqueFd& map, const MapShape& shape) {
     bpf_map_info info{};
     std::uint32_t length = sizeof info;
     return bpf_obj_get_info_by_fd(map.get(), &info, &length) == 0 && info.type == shape.type &&
-           info.key_size == shape.key_bytes && info.value_size == shape.value_bytes && info.max_entries == shape.entries;
+           info.key_size == shape.key_bytes && info.value_size == shape.value_bytes &&
+           info.max_entries == shape.entries;
 }
 
 bool is_program(const UniqueFd& program) {
     bpf_prog_info info{};
     std::uint32_t length = sizeof info;
-    return bpf_obj_get_info_by_fd(program.get(), &info, &length) == 0 && info.type == BPF_PROG_TYPE_SK_REUSEPORT;
+    return bpf_obj_get_info_by_fd(program.get(), &info, &length) == 0 &&
+           info.type == BPF_PROG_TYPE_SK_REUSEPORT;
 }
 
 // The address as the program sees it: network order, IPv4 in the first word.
@@ -158,7 +160,8 @@ __u32 kernel_mode(Mode mode) {
 // The group as it is; of a group that was never published, an empty one.
 Result<steer_group> read_group(const UniqueFd& groups, const steer_group_key& key, const std::string& what) {
     steer_group group{};
-    if (bpf_map_lookup_elem(groups.get(), &key, &group) != 0 && errno != ENOENT) return Error::system(what, errno);
+    if (bpf_map_lookup_elem(groups.get(), &key, &group) != 0 && errno != ENOENT)
+        return Error::system(what, errno);
     return group;
 }
 
@@ -208,8 +211,10 @@ Result<Steering> Steering::load() {
         into = std::move(*copy);
         return std::nullopt;
     };
-    if (auto error = keep(steering.program_, bpf_program__fd(skeleton->progs.steer), program_name)) return *error;
-    if (auto error = keep(steering.sockets_, bpf_map__fd(skeleton->maps.sockets), sockets_name)) return *error;
+    if (auto error = keep(steering.program_, bpf_program__fd(skeleton->progs.steer), program_name))
+        return *error;
+    if (auto error = keep(steering.sockets_, bpf_map__fd(skeleton->maps.sockets), sockets_name))
+        return *error;
     if (auto error = keep(steering.groups_, bpf_map__fd(skeleton->maps.groups), groups_name)) return *error;
     if (auto error = keep(steering.probes_, bpf_map__fd(skeleton->maps.probes), probes_name)) return *error;
     return steering;
@@ -219,12 +224,13 @@ Result<Steering> Steering::adopt(std::map<std::string, UniqueFd>&& held) {
     const std::map<std::string, UniqueFd> given = std::move(held);
     Steering steering;
     const std::array<std::pair<const char*, UniqueFd*>, 4> wanted{{{program_name, &steering.program_},
-                                                                    {sockets_name, &steering.sockets_},
-                                                                    {groups_name, &steering.groups_},
-                                                                    {probes_name, &steering.probes_}}};
+                                                                   {sockets_name, &steering.sockets_},
+                                                                   {groups_name, &steering.groups_},
+                                                                   {probes_name, &steering.probes_}}};
     for (const auto& [name, into] : wanted) {
         const auto found = given.find(name);
-        if (found == given.end()) return failed(std::string("adopt the steering program: ") + name + " is missing");
+        if (found == given.end())
+            return failed(std::string("adopt the steering program: ") + name + " is missing");
         auto copy = own_copy(found->second.get(), name);
         if (!copy) return copy.error();
         *into = std::move(*copy);
@@ -240,7 +246,8 @@ Result<Steering> Steering::adopt(std::map<std::string, UniqueFd>&& held) {
 }
 
 std::vector<Steering::Named> Steering::descriptors() const {
-    return {{program_name, program_}, {sockets_name, sockets_}, {groups_name, groups_}, {probes_name, probes_}};
+    return {
+        {program_name, program_}, {sockets_name, sockets_}, {groups_name, groups_}, {probes_name, probes_}};
 }
 
 Result<void> Steering::attach(const UniqueFd& socket) {
@@ -268,16 +275,19 @@ Result<void> Steering::clear_socket(std::uint32_t place) {
     return remove_key(sockets_, &place, at_place("clear", place));
 }
 
-Result<void> Steering::publish(const model::ListenerSpec& listener, Mode mode, std::span<const Weighted> members) {
+Result<void> Steering::publish(const model::ListenerSpec& listener, Mode mode,
+                               std::span<const Weighted> members) {
     const std::string what = "publish the instances of " + model::identity(listener);
     const auto key = group_key(listener);
     if (!key) return key.error();
     std::size_t weighted = 0;
     for (const Weighted& member : members) {
-        if (member.place >= STEER_SOCKETS) return failed(what + ": place " + std::to_string(member.place) + " is too high");
+        if (member.place >= STEER_SOCKETS)
+            return failed(what + ": place " + std::to_string(member.place) + " is too high");
         if (member.weight != 0) ++weighted;
     }
-    if (weighted > STEER_PLACES) return failed(what + ": more than " + std::to_string(STEER_PLACES) + " have a weight");
+    if (weighted > STEER_PLACES)
+        return failed(what + ": more than " + std::to_string(STEER_PLACES) + " have a weight");
 
     // The cursor goes on, or every change would favour whoever comes first.
     auto group = read_group(groups_, *key, what);
@@ -311,7 +321,8 @@ Result<void> Steering::add_probe(const model::Address& source, std::uint32_t pla
     const auto key = probe_key(source);
     if (!key) return key.error();
     if (bpf_map_update_elem(probes_.get(), &*key, &place, BPF_ANY) == 0) return {};
-    if (errno == E2BIG) return failed("register a probe from " + model::to_string(source) + ": too many are under way");
+    if (errno == E2BIG)
+        return failed("register a probe from " + model::to_string(source) + ": too many are under way");
     return Error::system("register a probe from " + model::to_string(source), errno);
 }
 

@@ -28,7 +28,8 @@ std::vector<std::int64_t> round_shares(std::span<const Weighted> members) {
     const std::uint64_t sum = sum_of(members);
     std::vector<std::int64_t> shares;
     if (sum / divisor <= table_size) {
-        for (const Weighted& member : members) shares.push_back(static_cast<std::int64_t>(member.weight / divisor));
+        for (const Weighted& member : members)
+            shares.push_back(static_cast<std::int64_t>(member.weight / divisor));
         return shares;
     }
 
@@ -42,7 +43,8 @@ std::vector<std::int64_t> round_shares(std::span<const Weighted> members) {
     }
     const auto spare = static_cast<double>(table_size - members.size());
     for (const double above : wanted) {
-        shares.push_back(1 + (excess > 0 ? static_cast<std::int64_t>(std::floor(above * spare / excess)) : 0));
+        shares.push_back(1 +
+                         (excess > 0 ? static_cast<std::int64_t>(std::floor(above * spare / excess)) : 0));
     }
     return shares;
 }

@@ -337,7 +337,7 @@ TEST_F(CommandLine, an_upgrade_gets_its_verdict_from_the_next_master) {
     serve("committed");
     const auto finished = upgrade->finish();
     EXPECT_EQ(finished.status, 0) << finished.err;
-    EXPECT_HAS(finished.out, "committed: generation 5 serves, 4 has left\n");
+    EXPECT_HAS(finished.out, "committed: generation 5: the generation before it has left\n");
 }
 
 TEST_F(CommandLine, an_upgrade_waits_while_it_is_on) {
@@ -352,7 +352,8 @@ TEST_F(CommandLine, an_upgrade_that_was_taken_back_has_failed) {
     serve("returned");
     const auto finished = upgrade->finish();
     EXPECT_EQ(finished.status, 1);
-    EXPECT_HAS(finished.err, "upgrade failed in phase returned: the new binary exited 3 during the soak");
+    EXPECT_HAS(finished.err,
+               "upgrade failed in phase returned: generation 4: the new binary exited 3 during the soak");
 }
 
 TEST_F(CommandLine, a_reload_is_asked_for_again) {
@@ -368,14 +369,55 @@ TEST_F(CommandLine, a_restart_is_not_asked_for_again) {
                "the connection broke before the supervisor said whether 'restart web' succeeded");
 }
 
-TEST_F(CommandLine, shutdown_is_done_when_nobody_answers) {
-    serve("ends");
+TEST_F(CommandLine, an_upgrade_gets_its_verdict_from_a_master_without_history) {
+    const auto upgrade = start_and_kill_server({"upgrade"});
+    serve("restarted");
+    const auto finished = upgrade->finish();
+    EXPECT_EQ(finished.status, 0) << finished.err;
+    EXPECT_HAS(finished.out, "committed: generation 5");
+}
+
+TEST_F(CommandLine, events_go_on_with_a_master_without_history) {
+    serve("plain");
+    const auto events = start({"events", "-f"});
+    ASSERT_TRUE(events->says("killed by signal 9"));
+    kill_server();
+    serve("restarted");
+    ASSERT_TRUE(events->says("upgrade.committed"));
+    events->signal(SIGINT);
+    EXPECT_EQ(events->finish().status, 0);
+}
+
+TEST_F(CommandLine, a_master_that_owns_nothing_is_asked_again) {
+    for (const auto& order :
+         std::vector<std::vector<std::string>>{{"scale", "web", "3"}, {"restart", "web"}}) {
+        serve("standby");
+        const auto started = start(order);
+        ASSERT_TRUE(started->says("waiting: this generation owns nothing"));
+        kill_server();
+        serve("plain");
+        const auto finished = started->finish();
+        EXPECT_EQ(finished.status, 0) << finished.err;
+        EXPECT_HAS(finished.out, "another step");
+    }
+}
+
+TEST_F(CommandLine, shutdown_is_done_when_the_supervisor_is_gone) {
+    serve("lingers");
     auto finished = baton({"shutdown"});
     EXPECT_EQ(finished.status, 0) << finished.err;
-    EXPECT_HAS(finished.out, "the supervisor has ended\n");
+    EXPECT_HAS(finished.out, "stopping: 3 instances to end\nthe supervisor has ended\n");
     finished = start_and_kill_server({"shutdown", "--fast"})->finish();
     EXPECT_EQ(finished.status, 0) << finished.err;
     EXPECT_HAS(finished.out, "the supervisor has ended\n");
+}
+
+TEST_F(CommandLine, shutdown_is_done_when_another_supervisor_is_there) {
+    serve("holds");
+    const auto shutdown = start({"shutdown"});
+    ASSERT_TRUE(shutdown->says("another step"));
+    serve("restarted");
+    EXPECT_EQ(shutdown->finish().status, 0);
 }
 
 }  // namespace

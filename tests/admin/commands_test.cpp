@@ -162,6 +162,40 @@ TEST_F(Commands, the_last_step_of_a_failure_says_why) {
     EXPECT_EQ(steps[1].details.size(), 2U);
 }
 
+TEST_F(Commands, what_was_refused_before_its_first_step_has_a_status) {
+    on_server([this] { console_.script.failure = engine::CommandFailure{404, "no such service: mail", {}}; });
+    const auto response = Client::post(path(), "/v1/services/mail/stop", "", steps_please);
+    EXPECT_EQ(response.status, 404);
+    EXPECT_EQ(model::decode<model::ProblemView>(response.body)->detail, "no such service: mail");
+    on_server([this] { console_.script.steps = {{"rollout", "web/1 starts", 50}}; });
+    const auto steps = steps_of(Client::post(path(), "/v1/services/mail/stop", "", steps_please).body);
+    ASSERT_EQ(steps.size(), 2U);
+    EXPECT_EQ(steps[1].status, 404);
+}
+
+TEST_F(Commands, one_goes_on_when_its_socket_is_given_away) {
+    on_server([this] { console_.script.hold = true; });
+    Client idle(path());
+    idle.send("GET /healthz HTTP/1.1\r\nHost: b\r\n\r\n");
+    ASSERT_TRUE(idle.response());
+    Client follower(path());
+    follower.send("GET /v1/events HTTP/1.1\r\nHost: b\r\n\r\n");
+    ASSERT_TRUE(follower.header());
+    Client silent(path());
+    Client client(path());
+    client.send("POST /v1/upgrade HTTP/1.1\r\nHost: b\r\n\r\n");
+    ASSERT_TRUE(becomes([this] { return console_.commands.size() == 1; }));
+    on_server([this] { server_->stop_listening("admin"); });
+    EXPECT_TRUE(idle.ended());
+    EXPECT_FALSE(follower.chunk());
+    silent.send("GET /healthz HTTP/1.1\r\nHost: b\r\n\r\n");
+    EXPECT_TRUE(silent.response()) << "who has connected is heard";
+    EXPECT_TRUE(silent.ended());
+    on_server([this] { console_.release(); });
+    EXPECT_EQ(client.response()->status, 200);
+    EXPECT_TRUE(client.ended());
+}
+
 TEST_F(Commands, a_client_that_goes_does_not_take_its_command_along) {
     on_server([this] {
         console_.script.steps = {{"rollout", "web/1 starts", 50}};
@@ -207,13 +241,17 @@ TEST_F(Commands, the_next_request_waits_its_turn) {
 }
 
 TEST_F(Commands, close_waits_for_a_command_and_tells_its_verdict) {
-    on_server([this] { console_.script.hold = true; });
+    on_server([this] {
+        console_.script.steps = {{"stopping", "2 instances to end", 50}};
+        console_.script.hold = true;
+    });
     Client idle(path());
     idle.send("GET /healthz HTTP/1.1\r\nHost: b\r\n\r\n");
     ASSERT_TRUE(idle.response());
     Client client(path());
     client.send("POST /v1/shutdown HTTP/1.1\r\nHost: b\r\n" + steps_please + "\r\n");
     ASSERT_TRUE(client.header());
+    ASSERT_TRUE(client.chunk());
     std::thread closing([this] { close(10'000); });
     EXPECT_TRUE(idle.ended());
     EXPECT_FALSE(Client(path()).connected());

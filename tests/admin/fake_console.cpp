@@ -78,8 +78,9 @@ std::unique_ptr<engine::Subscription<model::LogLineView>> FakeConsole::follow_lo
 
 void FakeConsole::publish_event(std::string kind, std::string subject, std::string text) {
     const auto number = next_event++;
-    events.publish({number, fmt::format("2026-01-31T12:00:{:02}.000Z", number % 60), std::move(kind),
-                    std::move(subject), std::move(text)});
+    std::string time = fmt::format("2026-01-31T12:00:{:02}.000Z", number % 60);
+    if (present_time) time = format_wall(wall_now());
+    events.publish({number, std::move(time), std::move(kind), std::move(subject), std::move(text)});
 }
 
 void FakeConsole::publish_line(std::string instance, std::string text) {

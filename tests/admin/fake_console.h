@@ -145,6 +145,7 @@ class FakeConsole final : public engine::Console {
     Feed<model::LogLineView> lines;
     std::uint64_t next_event = 1;
     std::uint64_t next_line = 1;
+    bool present_time = false;  // events are of now, not of a fixed day
 
   private:
     const Script& script_of(const engine::Command& command) const;

@@ -8,7 +8,9 @@
 //   committed   what its successor is like after an upgrade that was good
 //   returned    and after one that was taken back
 //   handed      as committed, but the upgrade is still on for a moment
-//   ends        a shutdown is done and then the program ends
+//   restarted   as committed, but another keeper, and events that count from 1 again
+//   standby     a master that owns nothing: every command is refused with 503
+//   lingers     a shutdown is done, and the program ends a moment later
 // It says "ready" when it listens, and ends at TERM.
 #include <signal.h>
 
@@ -61,7 +63,7 @@ void arrange(FakeConsole& console, asio::steady_timer& later, const std::string&
     arrange_past(console);
     const auto commit = [&console] {
         settle_at(console, 5);
-        console.publish_event("upgrade.committed", "generation 5", "generation 5 serves, 4 has left");
+        console.publish_event("upgrade.committed", "generation 5", "the generation before it has left");
     };
     if (scenario == "holds") console.script.hold = true;
     if (scenario == "committed") commit();
@@ -76,8 +78,24 @@ void arrange(FakeConsole& console, asio::steady_timer& later, const std::string&
             if (!ec) commit();
         });
     }
-    if (scenario == "ends") {
-        console.script.before_end = [] { ::raise(SIGTERM); };
+    if (scenario == "restarted") {
+        console.shown.node.keeper_pid = 200;
+        console.events.kept.clear();
+        console.next_event = 1;
+        console.present_time = true;
+        commit();
+    }
+    if (scenario == "standby") {
+        console.script.steps.clear();
+        console.script.failure = engine::CommandFailure{503, "this generation owns nothing; ask again", {}};
+    }
+    if (scenario == "lingers") {
+        console.script.before_end = [&later] {
+            later.expires_after(std::chrono::milliseconds(500));
+            later.async_wait([](const boost::system::error_code& ec) {
+                if (!ec) ::raise(SIGTERM);
+            });
+        };
     }
 }
 

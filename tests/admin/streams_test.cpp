@@ -165,6 +165,14 @@ TEST_F(Streams, logs_are_followed) {
     const auto text = client.chunk().value();
     EXPECT_NE(text.find("after"), std::string::npos);
     EXPECT_EQ(text.find("not this"), std::string::npos);
+    EXPECT_EQ(text.find("gap"), std::string::npos) << "what others wrote is no gap";
+    on_server([this] { console_.lines.backlog = 2; });
+    auto all = follow("/v1/logs?lines=1&follow=true");
+    ASSERT_TRUE(all.chunk());
+    on_server([this] {
+        for (int line = 0; line < 5; ++line) console_.publish_line("web/1", "more");
+    });
+    EXPECT_TRUE(all.chunk().value().starts_with("event: gap\ndata: {\"from\":4,\"to\":6}\n"));
 }
 
 TEST_F(Streams, head_of_a_stream_is_its_header) {

@@ -18,6 +18,7 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <ostream>
 #include <string>
 #include <vector>
 
@@ -63,9 +64,13 @@ struct InetCase {
     Protocol protocol;
 };
 
+void PrintTo(const InetCase& test, std::ostream* out) { *out << test.name; }
+
 class InetListener : public ::testing::TestWithParam<InetCase> {
   protected:
-    ListenerSpec spec() const { return free_listener(GetParam().family, GetParam().host, GetParam().protocol); }
+    ListenerSpec spec() const {
+        return free_listener(GetParam().family, GetParam().host, GetParam().protocol);
+    }
 };
 
 TEST_P(InetListener, opens_as_programs_expect_and_knows_itself) {
@@ -93,8 +98,8 @@ TEST_P(InetListener, a_group_takes_more_sockets_and_only_the_first_opens_it) {
     const auto stranger = open_listener(listener, Sharing::group, true);
     ASSERT_FALSE(stranger);
     EXPECT_EQ(stranger.error().code(), EADDRINUSE);
-    EXPECT_EQ(stranger.error().message(),
-              "bind " + model::to_string(listener.address) + " for listener " + listener.name + ": address already in use");
+    EXPECT_EQ(stranger.error().message(), "bind " + model::to_string(listener.address) + " for listener " +
+                                              listener.name + ": address already in use");
     const auto single = open_listener(listener, Sharing::single, true);
     ASSERT_FALSE(single);
     EXPECT_EQ(single.error().code(), EADDRINUSE);
@@ -135,7 +140,8 @@ TEST(listen, an_address_that_is_not_ours_is_an_error_everywhere) {
     EXPECT_EQ(socket.error().code(), EADDRNOTAVAIL);
     const auto test = test_address(listener);
     ASSERT_FALSE(test);
-    EXPECT_EQ(test.error().message(), "bind 203.0.113.7:8080 for listener web: cannot assign requested address");
+    EXPECT_EQ(test.error().message(),
+              "bind 203.0.113.7:8080 for listener web: cannot assign requested address");
 }
 
 TEST(listen, counts_connections_that_wait) {
@@ -184,8 +190,10 @@ TEST(listen, a_shut_down_tcp_socket_listens_again_for_all_its_holders) {
 }
 
 TEST(listen, a_shut_down_udp_or_unix_socket_is_seen_and_cannot_come_back) {
-    const auto udp = open_listener(free_listener(Family::inet4, "127.0.0.1", Protocol::udp), Sharing::single, true);
-    const auto local = open_listener({"web", {Family::unix_abstract, "baton-listen-test-shut", 0}}, Sharing::single, true);
+    const auto udp =
+        open_listener(free_listener(Family::inet4, "127.0.0.1", Protocol::udp), Sharing::single, true);
+    const auto local =
+        open_listener({"web", {Family::unix_abstract, "baton-listen-test-shut", 0}}, Sharing::single, true);
     ASSERT_TRUE(udp) << udp.error().message();
     ASSERT_TRUE(local) << local.error().message();
     for (const auto* socket : {&*udp, &*local}) {
@@ -347,9 +355,9 @@ TEST(listen_unix, abstract_names) {
 }
 
 TEST(probe, knows_its_source_before_it_connects) {
-    for (const auto& [family, host, loopback] : {std::tuple{Family::inet4, "0.0.0.0", "127.0.0.1"},
-                                                 std::tuple{Family::inet6, "::", "::1"},
-                                                 std::tuple{Family::inet4, "127.0.0.5", "127.0.0.5"}}) {
+    for (const auto& [family, host, loopback] :
+         {std::tuple{Family::inet4, "0.0.0.0", "127.0.0.1"}, std::tuple{Family::inet6, "::", "::1"},
+          std::tuple{Family::inet4, "127.0.0.5", "127.0.0.5"}}) {
         const auto listener = free_listener(family, host, Protocol::tcp);
         const auto socket = open_listener(listener, Sharing::single, true);
         ASSERT_TRUE(socket) << socket.error().message();

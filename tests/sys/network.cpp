@@ -47,7 +47,8 @@ ListenerSpec free_listener(Family family, const std::string& host, Protocol prot
     enter_own_network();
     ListenerSpec listener{"web", Address{family, host, 0}, protocol, "web", 1024};
     const auto any = baton::sys::to_socket_address(listener.address);
-    const UniqueFd socket(::socket(any->family(), (protocol == Protocol::udp ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC, 0));
+    const UniqueFd socket(
+        ::socket(any->family(), (protocol == Protocol::udp ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC, 0));
     if (::bind(socket.get(), any->get(), any->length) != 0) return listener;
     SocketAddress bound;
     bound.length = sizeof bound.storage;
@@ -79,7 +80,8 @@ bool connect_with(const UniqueFd& socket, const Address& address) {
 std::string accepted_from(const UniqueFd& listening) {
     SocketAddress peer;
     peer.length = sizeof peer.storage;
-    const UniqueFd accepted(::accept4(listening.get(), reinterpret_cast<sockaddr*>(&peer.storage), &peer.length, SOCK_CLOEXEC));
+    const UniqueFd accepted(
+        ::accept4(listening.get(), reinterpret_cast<sockaddr*>(&peer.storage), &peer.length, SOCK_CLOEXEC));
     if (!accepted.valid()) return "nobody";
     return baton::model::to_string(*baton::sys::from_socket_address(peer));
 }

@@ -27,7 +27,8 @@ using sys_test::tcp4;
 
 std::map<std::string, UniqueFd> held_by(const Steering& steering) {
     std::map<std::string, UniqueFd> held;
-    for (const auto& [name, descriptor] : steering.descriptors()) held.emplace(name, std::move(*duplicate(descriptor)));
+    for (const auto& [name, descriptor] : steering.descriptors())
+        held.emplace(name, std::move(*duplicate(descriptor)));
     return held;
 }
 
@@ -91,7 +92,8 @@ TEST_F(SteeringKernel, another_process_adopts_and_goes_on) {
         auto received = receive_descriptors(channel[1]);
         if (received.size() != 5) ::_exit(2);
         std::map<std::string, UniqueFd> held;
-        const std::array<const char*, 4> names{"steer.v1/program", "steer.v1/sockets", "steer.v1/groups", "steer.v1/probes"};
+        const std::array<const char*, 4> names{"steer.v1/program", "steer.v1/sockets", "steer.v1/groups",
+                                               "steer.v1/probes"};
         for (std::size_t i = 0; i < names.size(); ++i) held[names[i]] = std::move(received[i]);
         held["something/else"] = std::move(received[4]);
         auto adopted = Steering::adopt(std::move(held));
@@ -184,7 +186,8 @@ TEST(steering_rights, without_them_the_error_names_what_is_missing) {
         const auto loaded = Steering::load();
         if (loaded) return 3;
         if (loaded.error().code() != EPERM) return 4;
-        if (loaded.error().message() != "load the steering program: the capability CAP_BPF is missing") return 5;
+        if (loaded.error().message() != "load the steering program: the capability CAP_BPF is missing")
+            return 5;
         // What is left then: one socket that all instances share.
         return open_listener(tcp4(), Sharing::single, true) ? 0 : 6;
     });

@@ -76,12 +76,14 @@ TEST_F(SteeringKernel, what_waits_on_a_closing_socket_moves_to_the_table) {
                 while (*queued(sockets_[place]) != 0) {
                     sockaddr_storage peer{};
                     socklen_t length = sizeof peer;
-                    const UniqueFd server(::accept4(sockets_[place].get(), reinterpret_cast<sockaddr*>(&peer), &length, SOCK_CLOEXEC));
+                    const UniqueFd server(::accept4(sockets_[place].get(), reinterpret_cast<sockaddr*>(&peer),
+                                                    &length, SOCK_CLOEXEC));
                     for (const auto& client : clients) {
                         sockaddr_storage own{};
                         socklen_t own_length = sizeof own;
                         ::getsockname(client.get(), reinterpret_cast<sockaddr*>(&own), &own_length);
-                        if (own_length == length && std::memcmp(&own, &peer, length) == 0) whole += echoes(client, server) ? 1 : 0;
+                        if (own_length == length && std::memcmp(&own, &peer, length) == 0)
+                            whole += echoes(client, server) ? 1 : 0;
                     }
                 }
             }
@@ -99,7 +101,8 @@ TEST_F(SteeringKernel, handshakes_under_way_on_a_closing_socket_move_too) {
         publish(listener, Mode::round_robin, {{0, 1}});
         // The handshake ends with the first byte: until then the kernel holds half of it.
         const int seconds = 5;
-        ASSERT_EQ(::setsockopt(sockets_[0].get(), IPPROTO_TCP, TCP_DEFER_ACCEPT, &seconds, sizeof seconds), 0);
+        ASSERT_EQ(::setsockopt(sockets_[0].get(), IPPROTO_TCP, TCP_DEFER_ACCEPT, &seconds, sizeof seconds),
+                  0);
         std::vector<UniqueFd> clients;
         for (int i = 0; i < 50; ++i) {
             clients.push_back(connect_to(reachable(listener.address)));
@@ -130,7 +133,9 @@ TEST_F(SteeringKernel, handshakes_under_way_on_a_closing_socket_move_too) {
 class Instance {
   public:
     explicit Instance(const UniqueFd& listening)
-        : socket_(std::move(*duplicate(listening))), stop_(::eventfd(0, EFD_CLOEXEC)), thread_([this] { serve(); }) {
+        : socket_(std::move(*duplicate(listening))),
+          stop_(::eventfd(0, EFD_CLOEXEC)),
+          thread_([this] { serve(); }) {
         ::fcntl(socket_.get(), F_SETFL, O_NONBLOCK);
     }
     ~Instance() { stop_accepting(); }
@@ -228,7 +233,8 @@ class Client {
         // A byte that is acknowledged was received by a connection that is whole.
         int unsent = 1;
         pollfd entry{socket.get(), POLLIN, 0};
-        while (::ioctl(socket.get(), SIOCOUTQ, &unsent) == 0 && unsent > 0 && entry.revents == 0) ::poll(&entry, 1, 0);
+        while (::ioctl(socket.get(), SIOCOUTQ, &unsent) == 0 && unsent > 0 && entry.revents == 0)
+            ::poll(&entry, 1, 0);
         ++handshakes_;
         shaking_ = false;
         const ssize_t got = ::recv(socket.get(), &byte, 1, 0);
@@ -265,8 +271,8 @@ class Shrinking : public SteeringKernel {
 
     // Six of the eight instances hang with connections in their queues, leave the table, and their sockets
     // are closed while they still hold them. Returns how many connections that moved.
-    std::uint32_t shrink(const model::ListenerSpec& listener, const std::vector<std::unique_ptr<Client>>& clients,
-                         const Tally& tally) {
+    std::uint32_t shrink(const model::ListenerSpec& listener,
+                         const std::vector<std::unique_ptr<Client>>& clients, const Tally& tally) {
         std::vector<std::uint32_t> going;
         for (const auto& [place, socket] : sockets_) going.push_back(place);
         const std::vector<std::uint32_t> staying(going.end() - 2, going.end());
@@ -299,7 +305,8 @@ TEST_F(Shrinking, eight_sockets_to_two_and_back_under_load_lose_nobody) {
         Tally tally;
         std::atomic<bool> stop{false};
         std::vector<std::unique_ptr<Client>> clients;
-        for (int i = 0; i < 16; ++i) clients.push_back(std::make_unique<Client>(reachable(listener.address), tally, stop));
+        for (int i = 0; i < 16; ++i)
+            clients.push_back(std::make_unique<Client>(reachable(listener.address), tally, stop));
         std::uint64_t moved = 0;
         for (int round = 0; round < 40 && tally.failed() == 0; ++round) {
             const std::uint64_t enough = tally.done + 300;

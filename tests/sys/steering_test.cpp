@@ -40,10 +40,14 @@ std::map<std::uint32_t, std::size_t> counts(const std::vector<std::uint32_t>& ta
 }
 
 TEST(steering_table, is_nginx_smooth_order) {
-    EXPECT_EQ(letters(build_table(Mode::round_robin, std::vector<Weighted>{{0, 5}, {1, 1}, {2, 1}})), "aabacaa");
-    EXPECT_EQ(letters(build_table(Mode::round_robin, std::vector<Weighted>{{0, 4}, {1, 2}, {2, 1}})), "abacaba");
-    EXPECT_EQ(letters(build_table(Mode::round_robin, std::vector<Weighted>{{0, 19}, {1, 1}})), "aaaaaaaaaabaaaaaaaaa");
-    EXPECT_EQ(letters(build_table(Mode::round_robin, std::vector<Weighted>{{0, 100}, {1, 100}, {2, 0}})), "ab");
+    EXPECT_EQ(letters(build_table(Mode::round_robin, std::vector<Weighted>{{0, 5}, {1, 1}, {2, 1}})),
+              "aabacaa");
+    EXPECT_EQ(letters(build_table(Mode::round_robin, std::vector<Weighted>{{0, 4}, {1, 2}, {2, 1}})),
+              "abacaba");
+    EXPECT_EQ(letters(build_table(Mode::round_robin, std::vector<Weighted>{{0, 19}, {1, 1}})),
+              "aaaaaaaaaabaaaaaaaaa");
+    EXPECT_EQ(letters(build_table(Mode::round_robin, std::vector<Weighted>{{0, 100}, {1, 100}, {2, 0}})),
+              "ab");
     EXPECT_EQ(letters(build_table(Mode::round_robin, std::vector<Weighted>{{3, 7}})), "d");
     EXPECT_TRUE(build_table(Mode::round_robin, {}).empty());
     EXPECT_TRUE(build_table(Mode::client_hash, std::vector<Weighted>{{0, 0}}).empty());
@@ -62,7 +66,8 @@ TEST(steering_table, too_long_a_round_is_scaled_and_leaves_nobody_out) {
         }
     }
     std::vector<Weighted> many;
-    for (std::uint32_t i = 0; i < limits::steering_places; ++i) many.push_back({i, i % 3 == 0 ? limits::weight_max : 1});
+    for (std::uint32_t i = 0; i < limits::steering_places; ++i)
+        many.push_back({i, i % 3 == 0 ? limits::weight_max : 1});
     for (const auto mode : {Mode::round_robin, Mode::flow_hash}) {
         EXPECT_EQ(counts(build_table(mode, many)).size(), limits::steering_places);
     }
@@ -168,7 +173,9 @@ TEST_F(SteeringKernel, a_client_stays_with_its_instance) {
             continue;
         }
         constexpr int clients = 1000;
-        const auto source = [](int i) { return "127.1." + std::to_string(i / 250) + "." + std::to_string(1 + i % 250); };
+        const auto source = [](int i) {
+            return "127.1." + std::to_string(i / 250) + "." + std::to_string(1 + i % 250);
+        };
         std::map<int, std::uint32_t> home;
         std::map<std::uint32_t, int> load;
         for (int i = 0; i < clients; ++i) ++load[home[i] = arrival(listener, source(i))];
@@ -266,7 +273,8 @@ TEST_F(SteeringKernel, nobody_is_refused_while_a_socket_lives) {
 
     publish(listener, Mode::round_robin, {{0, 1}, {1, 2}, {3, 1}});
     sockets_.erase(1);
-    EXPECT_EQ(arrivals(listener, 100).find_first_not_of("ad"), std::string::npos) << "closed behind the table's back";
+    EXPECT_EQ(arrivals(listener, 100).find_first_not_of("ad"), std::string::npos)
+        << "closed behind the table's back";
     ASSERT_TRUE(steering_->clear_socket(0));
     ASSERT_TRUE(steering_->clear_socket(0));
     EXPECT_EQ(arrivals(listener, 100).find_first_not_of("d"), std::string::npos);
@@ -303,11 +311,13 @@ TEST_F(SteeringKernel, places_are_kept_in_order) {
     EXPECT_TRUE(steering_->set_socket(place + 1, sockets_[place])) << "free to take another";
 
     EXPECT_FALSE(steering_->set_socket(limits::steering_sockets, *second));
-    EXPECT_FALSE(steering_->publish(listener, Mode::round_robin, std::vector<Weighted>{{limits::steering_sockets, 1}}));
+    EXPECT_FALSE(steering_->publish(listener, Mode::round_robin,
+                                    std::vector<Weighted>{{limits::steering_sockets, 1}}));
     const auto alone = open_listener(tcp4(), Sharing::single, true);
     const auto refused = steering_->set_socket(place + 2, *alone);
     ASSERT_FALSE(refused);
-    EXPECT_EQ(refused.error().message(), "set the socket of steering place 2: the socket does not listen, or is in no group");
+    EXPECT_EQ(refused.error().message(),
+              "set the socket of steering place 2: the socket does not listen, or is in no group");
     std::vector<Weighted> many(limits::steering_places + 1);
     EXPECT_FALSE(steering_->publish(listener, Mode::round_robin, many));
     const ListenerSpec local{"web", {Family::unix_abstract, "x", 0}};

@@ -134,9 +134,8 @@ Result<Reply> Client::stream(Call call, const std::function<void(std::string_vie
     Wire wire;
     if (auto opened = wire.open(socket_); !opened) return opened.error();
     wire.send(call);
-    // A command without steps answers when it is over, which may take its time.
-    const bool command = call.method == "POST" && call.accept.empty();
-    if (const auto ec = wire.read_header(command ? never : limits::client_answer_timeout)) {
+    // A command answers with its first step or when it is over, which may take its time.
+    if (const auto ec = wire.read_header(call.method == "POST" ? never : limits::client_answer_timeout)) {
         return no_answer(socket_, ec.message());
     }
     Reply reply;

@@ -1,6 +1,7 @@
 #include "follow.h"
 
 #include <chrono>
+#include <cstdint>
 #include <cstdio>
 #include <functional>
 #include <set>
@@ -77,6 +78,35 @@ class Shown {
     std::set<std::pair<std::string, std::string>> texts_;  // of the lines of that time
 };
 
+// The event seen last.
+struct Seen {
+    std::uint64_t number = 0;
+    std::string time;
+    bool comparing = false;  // by time, as the numbers began anew
+
+    bool fresh(const model::EventView& event) {
+        if (comparing && event.time <= time) return false;
+        comparing = false;
+        number = event.number;
+        time = event.time;
+        return true;
+    }
+};
+
+// Its number; a large one where nobody tells, so that nothing is concluded from it.
+std::uint64_t newest_event(const Client& client) {
+    EventStream stream;
+    std::uint64_t newest = 0;
+    Call call;
+    call.target = "/v1/events?follow=false";
+    const auto reply = client.stream(std::move(call), [&](std::string_view piece) {
+        for (const auto& event : stream.feed(piece)) {
+            if (const auto view = model::decode<model::EventView>(event.data)) newest = view->number;
+        }
+    });
+    return reply && reply->status == 200 && reply->whole ? newest : UINT64_MAX;
+}
+
 }  // namespace
 
 int print_logs(const Client& client, const Terminal& terminal, bool json, const Logs& logs) {
@@ -109,18 +139,20 @@ int print_logs(const Client& client, const Terminal& terminal, bool json, const 
 }
 
 int print_events(const Client& client, const Terminal& terminal, bool json, const Events& events) {
-    std::string last;
+    Seen seen;
     const auto next_call = [&] {
         Call call;
         call.target = events.follow ? "/v1/events" : "/v1/events?follow=false";
-        call.last_event_id = last;
+        if (seen.number == 0) return call;
+        // A master that keeps no history counts from 1 again: then everything it has is looked through.
+        seen.comparing = newest_event(client) < seen.number;
+        if (!seen.comparing) call.last_event_id = std::to_string(seen.number);
         return call;
     };
     const auto take = [&](const ServerEvent& event) {
         if (event.name == "gap") return tell_gap(event);
-        if (!event.id.empty()) last = event.id;
         const auto view = model::decode<model::EventView>(event.data);
-        if (!view) return;
+        if (!view || !seen.fresh(*view)) return;
         if (json) {
             fmt::print("{}\n", event.data);
         } else {

@@ -20,7 +20,7 @@ namespace json = boost::json;
 
 namespace {
 
-// What may be done where the connection breaks before the verdict.
+// What may be done where the connection breaks, or the master is replaced, before the verdict.
 enum class IfBroken {
     send_again,  // the command asks for a state, so asking twice is asking once
     give_up,
@@ -30,6 +30,25 @@ struct Request {
     std::string name;  // "scale web to 3"
     std::string target;
     json::object body;
+    IfBroken if_broken = IfBroken::send_again;
+};
+
+constexpr int another_master = 503;
+
+// How long a master that cannot answer is asked again: counted from the first time.
+class Patience {
+  public:
+    // Waits a little, unless it has been too long; then false.
+    bool try_again() {
+        if (deadline_ == never) deadline_ = monotonic_now() + limits::client_reconnect;
+        if (monotonic_now() >= deadline_) return false;
+        std::this_thread::sleep_for(std::chrono::milliseconds(limits::client_retry_interval));
+        return true;
+    }
+    bool tried() const { return deadline_ != never; }
+
+  private:
+    Millis deadline_ = never;
 };
 
 int conclude(const Verdict& verdict, const std::string& name, bool json_output, Progress& progress) {
@@ -39,50 +58,61 @@ int conclude(const Verdict& verdict, const std::string& name, bool json_output, 
     }
     progress.pause();
     if (json_output) progress.step(verdict);
-    return complain(
-        Complaint{fmt::format("{} failed{}: {}", name,
-                              verdict.phase.empty() ? "" : " in phase " + verdict.phase, verdict.text),
-                  verdict.details});
+    const std::string phase = verdict.phase.empty() ? "" : " in phase " + verdict.phase;
+    return complain(Complaint{fmt::format("{} failed{}: {}", name, phase, verdict.text), verdict.details});
 }
 
-int refuse(const Refused& refused, const std::string& name, Progress& progress) {
+int conclude(const Refused& refused, const std::string& name, Progress& progress) {
     progress.pause();
     const Complaint& complaint = refused.complaint;
-    return complain(Complaint{fmt::format("{} was refused: {}", name, complaint.message), complaint.details});
+    return complain(Complaint{fmt::format("{} failed: {}", name, complaint.message), complaint.details});
 }
 
-// Waits a little, unless it has been too long; then false.
-bool try_later(Millis deadline) {
-    if (monotonic_now() >= deadline) return false;
-    std::this_thread::sleep_for(std::chrono::milliseconds(limits::client_retry_interval));
-    return true;
-}
-
-int carry_out(const Client& client, const Terminal& terminal, bool json_output, const Request& request,
-              IfBroken if_broken) {
-    on_interrupt("\nbaton: interrupted; the supervisor goes on with it\n", 130);
-    Progress progress(terminal, json_output);
-    const std::string body = json::serialize(request.body);
-    Millis deadline = never;  // set when a connection broke
-    for (;;) {
-        const Outcome outcome = attempt(client, request.target, body, progress);
-        if (const auto* verdict = std::get_if<Verdict>(&outcome)) {
-            return conclude(*verdict, request.name, json_output, progress);
-        }
-        const auto* refused = std::get_if<Refused>(&outcome);
-        // 503 after a break: the next master is not in charge yet.
-        const bool not_yet = refused != nullptr && refused->status == 503 && deadline != never;
-        if (refused != nullptr && !not_yet) return refuse(*refused, request.name, progress);
-        const auto* unreachable = std::get_if<Unreachable>(&outcome);
-        if (unreachable != nullptr && deadline == never) return complain(unreachable->error.message());
-        if (deadline == never) deadline = monotonic_now() + limits::client_reconnect;
-        if (if_broken == IfBroken::give_up || !try_later(deadline)) break;
-    }
+int unknown(const std::string& name, Progress& progress) {
     progress.pause();
     return complain(
         fmt::format("the connection broke before the supervisor said whether '{}' succeeded; "
                     "see baton status and baton events",
-                    request.name));
+                    name));
+}
+
+// Sends the command until a master that is in charge has taken it up.
+Outcome begin(const Client& client, const std::string& target, const std::string& body, Progress& progress,
+              Patience& patience) {
+    for (;;) {
+        Outcome outcome = attempt(client, target, body, progress);
+        const auto* refused = std::get_if<Refused>(&outcome);
+        // Refused so, nothing was done: whoever is in charge is asked.
+        const bool elsewhere = refused != nullptr && refused->status == another_master;
+        // And once there was somebody, there will be again.
+        const bool between = patience.tried() && std::holds_alternative<Unreachable>(outcome);
+        if (!elsewhere && !between) return outcome;
+        if (elsewhere) progress.step({"waiting", refused->complaint.message});
+        if (!patience.try_again()) return outcome;
+    }
+}
+
+int carry_out(const Client& client, const Terminal& terminal, bool json_output, const Request& request) {
+    on_interrupt("\nbaton: interrupted; the supervisor goes on with it\n", 130);
+    Progress progress(terminal, json_output);
+    Patience patience;
+    const std::string body = json::serialize(request.body);
+    for (;;) {
+        const Outcome outcome = begin(client, request.target, body, progress, patience);
+        const auto* verdict = std::get_if<Verdict>(&outcome);
+        const bool replaced = verdict != nullptr && !verdict->succeeded && verdict->status == another_master;
+        if (verdict != nullptr && !(replaced && request.if_broken == IfBroken::send_again)) {
+            return conclude(*verdict, request.name, json_output, progress);
+        }
+        if (const auto* refused = std::get_if<Refused>(&outcome))
+            return conclude(*refused, request.name, progress);
+        if (const auto* unreachable = std::get_if<Unreachable>(&outcome)) {
+            progress.pause();
+            return complain(unreachable->error.message());
+        }
+        if (request.if_broken == IfBroken::give_up || !patience.try_again())
+            return unknown(request.name, progress);
+    }
 }
 
 std::string path_of_subject(const Subject& subject, std::string_view verb) {
@@ -93,50 +123,48 @@ std::string path_of_subject(const Subject& subject, std::string_view verb) {
 }  // namespace
 
 int Order::operator()(const Power& power) const {
-    const Request request{
-        power.verb + " " + power.subject.name(), path_of_subject(power.subject, power.verb), {}};
+    Request request{power.verb + " " + power.subject.name(), path_of_subject(power.subject, power.verb), {}};
     // A second restart would restart what the first one has restarted.
-    const auto if_broken = power.verb == "restart" ? IfBroken::give_up : IfBroken::send_again;
-    return carry_out(client_, terminal_, json_, request, if_broken);
+    if (power.verb == "restart") request.if_broken = IfBroken::give_up;
+    return carry_out(client_, terminal_, json_, request);
 }
 
 int Order::operator()(const Scale& scale) const {
     const Request request{fmt::format("scale {} to {}", scale.service, scale.replicas),
                           path_of({"services", scale.service, "scale"}),
                           {{"replicas", scale.replicas}}};
-    return carry_out(client_, terminal_, json_, request, IfBroken::send_again);
+    return carry_out(client_, terminal_, json_, request);
 }
 
 int Order::operator()(const Weight& weight) const {
     const Request request{fmt::format("weight of {} to {}", weight.subject.name(), weight.weight),
                           path_of_subject(weight.subject, "weight"),
                           {{"weight", weight.weight}}};
-    return carry_out(client_, terminal_, json_, request, IfBroken::send_again);
+    return carry_out(client_, terminal_, json_, request);
 }
 
 int Order::operator()(const Reload& reload) const {
-    const Request request{"reload", "/v1/reload", {{"wait", reload.wait}}};
-    return carry_out(client_, terminal_, json_, request, IfBroken::send_again);
+    return carry_out(client_, terminal_, json_, Request{"reload", "/v1/reload", {{"wait", reload.wait}}});
 }
 
 int Order::operator()(const Reopen&) const {
-    return carry_out(client_, terminal_, json_, Request{"reopen the logs", "/v1/reopen", {}},
-                     IfBroken::send_again);
+    return carry_out(client_, terminal_, json_, Request{"reopen the logs", "/v1/reopen", {}});
 }
 
 int Order::operator()(const Upgrade& upgrade) const {
     on_interrupt("\nbaton: interrupted; the upgrade goes on (baton get generation, baton events)\n", 130);
-    // What happens from here on is told by events after this one, whoever tells them.
-    const auto before = last_event(client_);
+    // What happens from here on is told by later events, whoever tells them.
+    const auto before = present(client_);
     if (!before) return complain(before.error().message());
     json::object body{{"wait", upgrade.wait}};
     if (!upgrade.binary.empty()) body["binary"] = upgrade.binary;
     if (!upgrade.soak.empty()) body["soak"] = upgrade.soak;
     Progress progress(terminal_, json_);
-    const Outcome outcome = attempt(client_, "/v1/upgrade", json::serialize(body), progress);
+    Patience patience;
+    const Outcome outcome = begin(client_, "/v1/upgrade", json::serialize(body), progress, patience);
     if (const auto* verdict = std::get_if<Verdict>(&outcome))
         return conclude(*verdict, "upgrade", json_, progress);
-    if (const auto* refused = std::get_if<Refused>(&outcome)) return refuse(*refused, "upgrade", progress);
+    if (const auto* refused = std::get_if<Refused>(&outcome)) return conclude(*refused, "upgrade", progress);
     if (const auto* unreachable = std::get_if<Unreachable>(&outcome))
         return complain(unreachable->error.message());
     const auto verdict = verdict_of_upgrade(client_, *before, progress);
@@ -148,24 +176,23 @@ int Order::operator()(const Upgrade& upgrade) const {
 int Order::operator()(const Shutdown& shutdown) const {
     on_interrupt("\nbaton: interrupted; the supervisor goes on with it\n", 130);
     Progress progress(terminal_, json_);
-    json::object body{{"graceful", !shutdown.fast}};
-    const Outcome outcome = attempt(client_, "/v1/shutdown", json::serialize(body), progress);
+    const auto keeper = keeper_of(client_);
+    if (!keeper) return complain(keeper.error().message());
+    Patience patience;
+    const json::object body{{"graceful", !shutdown.fast}};
+    const Outcome outcome = begin(client_, "/v1/shutdown", json::serialize(body), progress, patience);
     const auto* verdict = std::get_if<Verdict>(&outcome);
     if (verdict != nullptr && !verdict->succeeded) return conclude(*verdict, "shutdown", json_, progress);
-    if (const auto* refused = std::get_if<Refused>(&outcome)) return refuse(*refused, "shutdown", progress);
+    if (const auto* refused = std::get_if<Refused>(&outcome)) return conclude(*refused, "shutdown", progress);
     if (const auto* unreachable = std::get_if<Unreachable>(&outcome))
         return complain(unreachable->error.message());
-    // It is true when nobody answers any more; a supervisor that ends may well end before it has said so.
-    const Millis deadline = monotonic_now() + limits::client_reconnect;
-    while (client_.reach()) {
-        if (try_later(deadline)) continue;
+    // A supervisor that ends may well end before it has said so; it is true when it is gone.
+    if (auto gone = await_end(client_, *keeper, progress); !gone) {
         progress.pause();
-        return complain(
-            fmt::format("the supervisor has not ended within {}", format_duration(limits::client_reconnect)));
+        return complain(gone.error().message());
     }
-    Verdict ended = verdict == nullptr ? Verdict{} : *verdict;
+    Verdict ended;
     ended.text = "the supervisor has ended";
-    ended.phase.clear();
     ended.percent = 100;
     ended.done = ended.succeeded = true;
     progress.success(ended, ended.text);

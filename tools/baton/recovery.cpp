@@ -1,7 +1,5 @@
 #include "recovery.h"
 
-#include <algorithm>
-#include <charconv>
 #include <chrono>
 #include <optional>
 #include <thread>
@@ -17,7 +15,7 @@
 namespace baton::cli {
 namespace {
 
-Result<std::vector<model::EventView>> events_after(const Client& client, std::uint64_t after) {
+Result<std::vector<model::EventView>> all_events(const Client& client) {
     EventStream stream;
     std::vector<model::EventView> events;
     const auto take = [&](std::string_view piece) {
@@ -27,7 +25,7 @@ Result<std::vector<model::EventView>> events_after(const Client& client, std::ui
         }
     };
     Call call;
-    call.target = fmt::format("/v1/events?follow=false&after={}", after);
+    call.target = "/v1/events?follow=false";
     const auto reply = client.stream(std::move(call), take);
     if (!reply) return reply.error();
     if (reply->status != 200) return failed(complaint_of(*reply).message);
@@ -35,32 +33,42 @@ Result<std::vector<model::EventView>> events_after(const Client& client, std::ui
     return events;
 }
 
-Result<std::vector<model::GenerationView>> generations(const Client& client) {
+template <class View>
+Result<View> look(const Client& client, std::string target) {
     Call call;
-    call.target = "/v1/generations";
+    call.target = std::move(target);
     const auto reply = client.ask(std::move(call));
     if (!reply) return reply.error();
     if (reply->status != 200 || !reply->whole) return failed(complaint_of(*reply).message);
-    return model::decode<std::vector<model::GenerationView>>(reply->body);
+    return model::decode<View>(reply->body);
 }
 
 bool settled(const std::vector<model::GenerationView>& all) {
     return all.size() == 1 && all.front().phase == "idle";
 }
 
-std::optional<Verdict> told_by(const std::vector<model::EventView>& events) {
+// A master that keeps no history counts its events from 1 again; then their time tells.
+bool later(const model::EventView& event, const Moment& before) {
+    return event.number > before.event || event.time >= before.time;
+}
+
+std::optional<Verdict> told_by(const std::vector<model::EventView>& events, const Moment& before) {
     for (auto event = events.rbegin(); event != events.rend(); ++event) {
         const bool committed = event->kind == "upgrade.committed";
-        if (!committed && event->kind != "upgrade.returned") continue;
+        if ((!committed && event->kind != "upgrade.returned") || !later(*event, before)) continue;
         Verdict verdict;
         verdict.phase = committed ? "committed" : "returned";
-        verdict.text = event->text;
+        verdict.text = event->subject + ": " + event->text;
         verdict.percent = 100;
         verdict.done = true;
         verdict.succeeded = committed;
         return verdict;
     }
     return {};
+}
+
+void pause() {
+    std::this_thread::sleep_for(std::chrono::milliseconds(limits::client_retry_interval));
 }
 
 // Where the upgrade is, as far as the generations show it.
@@ -73,32 +81,58 @@ void show(const std::vector<model::GenerationView>& all, Progress& progress) {
 
 }  // namespace
 
-Result<std::uint64_t> last_event(const Client& client) {
-    const auto events = events_after(client, 0);
+Result<Moment> present(const Client& client) {
+    const auto events = all_events(client);
     if (!events) return events.error();
-    return events->empty() ? 0 : events->back().number;
+    return Moment{events->empty() ? 0 : events->back().number, format_wall(wall_now())};
 }
 
-Result<Verdict> verdict_of_upgrade(const Client& client, std::uint64_t before, Progress& progress) {
+Result<Verdict> verdict_of_upgrade(const Client& client, const Moment& before, Progress& progress) {
     progress.step({"reconnect", "the connection broke; asking for the verdict"});
     Millis deadline = monotonic_now() + limits::client_reconnect;
     std::string trouble;
     while (monotonic_now() < deadline) {
-        const auto all = generations(client);
+        const auto all = look<std::vector<model::GenerationView>>(client, "/v1/generations");
         if (!all) {
             trouble = all.error().message();
         } else if (!settled(*all)) {
             // An upgrade has deadlines of its own; as long as somebody answers, it is on.
             deadline = monotonic_now() + limits::client_reconnect;
             show(*all, progress);
-        } else if (const auto events = events_after(client, before); events) {
-            if (auto verdict = told_by(*events)) return *verdict;
+        } else if (const auto events = all_events(client); events) {
+            if (auto verdict = told_by(*events, before)) return *verdict;
             trouble = "no upgrade is on, and no event tells how it ended";
         }
-        std::this_thread::sleep_for(std::chrono::milliseconds(limits::client_retry_interval));
+        pause();
     }
     return failed(
         fmt::format("the connection broke, and whether the upgrade succeeded is unknown: {}", trouble));
+}
+
+Result<std::int64_t> keeper_of(const Client& client) {
+    const auto nodes = look<std::vector<model::NodeView>>(client, "/v1/nodes");
+    if (!nodes) return nodes.error();
+    if (nodes->empty()) return failed("the supervisor names no node");
+    return nodes->front().keeper_pid;
+}
+
+Result<void> await_end(const Client& client, std::int64_t keeper, Progress& progress) {
+    Millis deadline = monotonic_now() + limits::client_reconnect;
+    while (client.reach()) {
+        const auto status = look<model::StatusView>(client, "/v1/status");
+        if (status) {
+            // Restarted already, by whoever watches over it.
+            if (status->node.keeper_pid != keeper) return {};
+            deadline = monotonic_now() + limits::client_reconnect;
+            progress.step({"stopping", fmt::format("{} instances to end", status->instances.size()), 50});
+        }
+        if (monotonic_now() >= deadline) {
+            return failed(fmt::format("the supervisor has neither ended nor answered for {}",
+                                      format_duration(limits::client_reconnect)));
+        }
+        pause();
+    }
+    return {};
 }
 
 }  // namespace baton::cli

@@ -1,7 +1,8 @@
-// The verdict of an upgrade whose connection broke: asked of whoever owns the instances afterwards.
+// What became of a command whose master is no longer there to tell: asked of whoever answers.
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 #include "attempt.h"
 #include "base/result.h"
@@ -10,11 +11,23 @@
 
 namespace baton::cli {
 
-// The number of the last event there is.
-Result<std::uint64_t> last_event(const Client& client);
+// A moment in the supervisor's history.
+struct Moment {
+    std::uint64_t event = 0;  // the last one there was
+    std::string time;         // of this machine, which is the supervisor's
+};
+
+Result<Moment> present(const Client& client);
 
 // Waits until there is one generation and no upgrade, then says what the events after `before` tell. An
 // error where nobody could be reached for 30 seconds, or no event tells.
-Result<Verdict> verdict_of_upgrade(const Client& client, std::uint64_t before, Progress& progress);
+Result<Verdict> verdict_of_upgrade(const Client& client, const Moment& before, Progress& progress);
+
+// The keeper's pid, which is the same as long as the supervisor runs.
+Result<std::int64_t> keeper_of(const Client& client);
+
+// Waits until the supervisor of this keeper is gone. An error where somebody accepts connections but does
+// not answer for 30 seconds.
+Result<void> await_end(const Client& client, std::int64_t keeper, Progress& progress);
 
 }  // namespace baton::cli

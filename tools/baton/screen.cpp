@@ -24,7 +24,7 @@ std::string join(const std::vector<std::string>& words) {
 }
 
 bool well(const model::ServiceView& service) {
-    return service.state == "running" || service.state == "stopped";
+    return service.state == "running" || service.state == "stopped" || service.state == "completed";
 }
 
 // The answer to "is anything wrong?", in one line.

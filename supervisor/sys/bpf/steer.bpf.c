@@ -45,9 +45,9 @@ struct {
 } probes SEC(".maps");
 
 /* Who asks: from the connection that migrates, which may come without a packet, else from the packet. */
-static __always_inline void read_client(struct sk_reuseport_md *ctx, __u32 family, struct steer_probe_key *client)
-{
-    struct bpf_sock *moving = ctx->migrating_sk;
+static __always_inline void read_client(struct sk_reuseport_md* ctx, __u32 family,
+                                        struct steer_probe_key* client) {
+    struct bpf_sock* moving = ctx->migrating_sk;
     __u16 port = 0;
 
     client->family = (__u16)family;
@@ -64,18 +64,19 @@ static __always_inline void read_client(struct sk_reuseport_md *ctx, __u32 famil
         return;
     }
     if (family == AF_INET)
-        bpf_skb_load_bytes_relative(ctx, offsetof(struct iphdr, saddr), client->address, 4, BPF_HDR_START_NET);
+        bpf_skb_load_bytes_relative(ctx, offsetof(struct iphdr, saddr), client->address, 4,
+                                    BPF_HDR_START_NET);
     else
-        bpf_skb_load_bytes_relative(ctx, offsetof(struct ipv6hdr, saddr), client->address, 16, BPF_HDR_START_NET);
+        bpf_skb_load_bytes_relative(ctx, offsetof(struct ipv6hdr, saddr), client->address, 16,
+                                    BPF_HDR_START_NET);
     /* The source port is the first field of both transport headers. */
     bpf_skb_load_bytes(ctx, 0, &port, sizeof(port));
     client->port = bpf_ntohs(port);
 }
 
-static __always_inline void read_group(struct sk_reuseport_md *ctx, struct steer_group_key *key)
-{
-    struct bpf_sock *sk = ctx->sk;
-    struct bpf_sock *moving = ctx->migrating_sk;
+static __always_inline void read_group(struct sk_reuseport_md* ctx, struct steer_group_key* key) {
+    struct bpf_sock* sk = ctx->sk;
+    struct bpf_sock* moving = ctx->migrating_sk;
     __u32 port;
 
     key->family = (__u8)sk->family;
@@ -93,20 +94,17 @@ static __always_inline void read_group(struct sk_reuseport_md *ctx, struct steer
      * differ in type to the verifier. */
     port = sk->src_port;
     barrier_var(port);
-    if (moving)
-        port = moving->src_port;
+    if (moving) port = moving->src_port;
     key->port = (__u16)port;
 }
 
-static __always_inline __u32 mix(__u32 hash, __u32 word)
-{
+static __always_inline __u32 mix(__u32 hash, __u32 word) {
     hash = (hash ^ word) * 0x9e3779b1u;
     return hash ^ (hash >> 15);
 }
 
 /* Murmur's finisher over the address: neighbours in one subnet must not land together. */
-static __always_inline __u32 client_hash(const struct steer_probe_key *client)
-{
+static __always_inline __u32 client_hash(const struct steer_probe_key* client) {
     __u32 hash = mix(mix(mix(mix(0x2545f491u, client->address[0]), client->address[1]), client->address[2]),
                      client->address[3]);
 
@@ -116,23 +114,19 @@ static __always_inline __u32 client_hash(const struct steer_probe_key *client)
     return hash ^ (hash >> 16);
 }
 
-static __always_inline __u32 first_choice(struct sk_reuseport_md *ctx, struct steer_group *group, __u32 count,
-                                          const struct steer_probe_key *client)
-{
-    if (group->mode == STEER_CLIENT_HASH)
-        return (__u32)(((__u64)client_hash(client) * count) >> 32);
-    if (group->mode == STEER_FLOW_HASH)
-        return (__u32)(((__u64)ctx->hash * count) >> 32);
+static __always_inline __u32 first_choice(struct sk_reuseport_md* ctx, struct steer_group* group, __u32 count,
+                                          const struct steer_probe_key* client) {
+    if (group->mode == STEER_CLIENT_HASH) return (__u32)(((__u64)client_hash(client) * count) >> 32);
+    if (group->mode == STEER_FLOW_HASH) return (__u32)(((__u64)ctx->hash * count) >> 32);
     return (__u32)(__sync_fetch_and_add(&group->cursor, 1) % count);
 }
 
 SEC("sk_reuseport/migrate")
-int steer(struct sk_reuseport_md *ctx)
-{
+int steer(struct sk_reuseport_md* ctx) {
     struct steer_probe_key client = {};
     struct steer_group_key key = {};
-    struct steer_group *group;
-    __u32 *probed;
+    struct steer_group* group;
+    __u32* probed;
     __u32 count, first, stride, i;
 
     read_group(ctx, &key);
@@ -146,13 +140,10 @@ int steer(struct sk_reuseport_md *ctx)
     }
 
     group = bpf_map_lookup_elem(&groups, &key);
-    if (!group)
-        return SK_PASS;
-    if (group->closed && !ctx->migrating_sk)
-        return SK_DROP;
+    if (!group) return SK_PASS;
+    if (group->closed && !ctx->migrating_sk) return SK_DROP;
     count = group->count;
-    if (count == 0 || count > STEER_PLACES)
-        return SK_PASS;
+    if (count == 0 || count > STEER_PLACES) return SK_PASS;
 
     first = first_choice(ctx, group, count, &client);
     /* Past the places whose socket is gone: in the table's own order where it is short, else in strides
@@ -161,8 +152,7 @@ int steer(struct sk_reuseport_md *ctx)
     for (i = 0; i < STEER_TRIES; i++) {
         __u32 place = group->places[((first + i * stride) % count) & (STEER_PLACES - 1)];
 
-        if (bpf_sk_select_reuseport(ctx, &sockets, &place, 0) == 0)
-            return SK_PASS;
+        if (bpf_sk_select_reuseport(ctx, &sockets, &place, 0) == 0) return SK_PASS;
     }
     return SK_PASS;
 }

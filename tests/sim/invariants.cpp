@@ -1,0 +1,165 @@
+// What must hold: after every step of the planner, whenever the owner has nothing left to do, and at last.
+#include <algorithm>
+#include <set>
+
+#include "plan/instance.h"
+#include "plan/steering.h"
+#include "telling.h"
+#include "world.h"
+
+namespace baton::sim {
+
+using model::Instance;
+using model::InstanceState;
+using model::Service;
+using model::State;
+
+// --- after every step ---
+
+void World::check_step(const State& state, const model::Event& event) {
+    if (std::holds_alternative<model::Tick>(event)) {
+        require(plan::next_deadline(state) > now_, "after a tick something is due still");
+    }
+    for (const auto& [name, service] : state.services) {
+        require(find_revision(service, service.current) != nullptr, name + " has lost its revision");
+        require(service.previous == 0 || find_revision(service, service.previous) != nullptr, name + " has lost the revision to go back to");
+        for (const Instance& instance : service.instances) {
+            require(find_revision(service, instance.revision) != nullptr, name_of(instance) + " has lost its revision");
+            require(instance.state != InstanceState::gone, name_of(instance) + " is gone and still here");
+            require(instance.state != InstanceState::ready || instance.pid != 0, name_of(instance) + " is ready without a process");
+        }
+    }
+    check_places(state);
+    check_tables(state);
+    lower_floor(state);
+}
+
+void World::check_places(const State& state) {
+    std::set<std::uint32_t> taken;
+    std::set<std::uint64_t> ids;
+    for (const auto& [name, service] : state.services) {
+        for (const Instance& instance : service.instances) {
+            if (instance.id != 0) require(ids.insert(instance.id).second, fmt::format("two instances share child {}", instance.id));
+            require(instance.id < state.counters.next_child, fmt::format("child {} is not counted", instance.id));
+            for (const auto& socket : instance.sockets) {
+                require(taken.insert(socket.place).second, fmt::format("place {} is held twice", socket.place));
+            }
+        }
+    }
+}
+
+// A ready instance of a service that is wanted is in the table of each of its open listeners, with its
+// weight, and then nobody else is who is not ready.
+void World::check_tables(const State& state) {
+    std::map<std::string, std::map<std::uint32_t, std::uint32_t>> ready;
+    for (const auto& [name, service] : state.services) {
+        if (!plan::wanted(state, service)) continue;
+        for (const Instance& instance : service.instances) {
+            if (instance.state != InstanceState::ready) continue;
+            for (const auto& socket : instance.sockets) ready[socket.listener][socket.place] = instance.weight;
+            if (!state.counters.kernel_steering) continue;
+            for (const auto& listener : find_revision(service, instance.revision)->listeners) {
+                const bool has = std::any_of(instance.sockets.begin(), instance.sockets.end(), [&](const auto& s) { return s.listener == identity(listener); });
+                require(has || !can_steer(listener), name_of(instance) + " has no socket of " + identity(listener));
+            }
+        }
+    }
+    for (const auto& [name, service] : state.services) {
+        for (const auto& [listener, table] : plan::steering_tables(state, service)) {
+            const bool open = std::any_of(state.configuration.listeners.begin(), state.configuration.listeners.end(),
+                                          [&, id = listener](const auto& spec) { return identity(spec) == id; });
+            if (!open) require(table.closed && table.shares.empty(), listener + " left the configuration and is open");
+            if (!open || !ready.contains(listener)) continue;
+            require(!table.closed, listener + " is closed while an instance is ready");
+            std::map<std::uint32_t, std::uint32_t> shares;
+            for (const plan::Share& share : table.shares) shares[share.place] = share.weight;
+            require(shares == ready.at(listener), "the table of " + listener + " is not that of its ready instances");
+        }
+    }
+}
+
+// --- when the owner has nothing left to do ---
+
+void World::check_quiet() {
+    Master* master = owner();
+    if (master == nullptr || master->hung_since != never || !master->idle()) return;
+    const MasterRecord& record = keeper_.masters().at(master->generation());
+    if (!record.inbox.empty() || record.lagging) return;
+    const State& state = master->state();
+    // Child numbers it counts as running.
+    std::set<std::uint64_t> known;
+    for (const auto& [name, service] : state.services) {
+        for (const Instance& instance : service.instances) {
+            if (!plan::has_process(instance)) continue;
+            known.insert(instance.id);
+            require(processes_.contains(instance.id), fmt::format("{} is believed to run as #{}, which it does not", name_of(instance), instance.id));
+        }
+    }
+    for (const auto& [id, process] : processes_) {
+        require(process.killed || known.contains(id), fmt::format("process #{} of {} runs and nobody knows it", id, process.spec.name));
+    }
+    for (const auto& [id, child] : keeper_.children()) require(!child.exited, fmt::format("the end of #{} was not noted", id));
+    // Nothing was stored that is not so.
+    require(keeper_.held().services == state.services, "the snapshots are not what the owner knows");
+    require(keeper_.held().counters == state.counters, "the stored counters are not what the owner knows");
+    check_floor(state);
+}
+
+// Where programs do not fail, no reload, upgrade or death may cost a ready instance beyond the budget.
+void World::check_floor(const State& state) {
+    if (!gentle_) return;
+    for (const auto& [name, service] : state.services) {
+        if (!plan::wanted(state, service)) continue;
+        const std::uint32_t replicas = wanted_replicas(service);
+        const model::RolloutSpec& rollout = find_revision(service, service.current)->spec.rollout;
+        const auto surge = rollout.max_surge.count;
+        std::uint32_t unavailable = rollout.max_unavailable.percent ? replicas * rollout.max_unavailable.count / 100 : rollout.max_unavailable.count;
+        if (surge == 0 && unavailable == 0) unavailable = 1;
+        std::uint32_t& floor = floor_[name];
+        // Places, not instances: for a moment a place may have two.
+        std::set<std::uint32_t> places;
+        for (const Instance& instance : service.instances) {
+            if (instance.state == InstanceState::ready) places.insert(instance.ordinal);
+        }
+        const auto ready = static_cast<std::uint32_t>(places.size());
+        require(ready + unavailable >= floor, fmt::format("{} has {} ready of {}, and {} may be missing", name, ready, floor, unavailable));
+        floor = std::max(floor, std::min(ready, replicas));
+    }
+}
+
+// What is not wanted any more cannot be missed.
+void World::lower_floor(const State& state) {
+    for (auto& [name, floor] : floor_) {
+        const auto service = state.services.find(name);
+        const bool wanted = service != state.services.end() && plan::wanted(state, service->second);
+        floor = wanted ? std::min(floor, wanted_replicas(service->second)) : 0;
+    }
+}
+
+// --- at last ---
+
+std::string World::missing_of(const State& state, const Service& service) {
+    if (!plan::wanted(state, service)) return service.instances.empty() ? "" : service.name + " is not wanted and not gone";
+    if (service.phase != model::RolloutPhase::settled) return service.name + " is still rolling";
+    if (service.instances.size() != wanted_replicas(service)) return service.name + " has not as many instances as it should";
+    for (const Instance& instance : service.instances) {
+        if (instance.revision != service.current) return name_of(instance) + " is of an old revision";
+        if (plan::spec_of(service, instance).version.starts_with("bad")) return name_of(instance) + " is of a bad version";
+        if (!plan::is_parked(instance) && instance.state != InstanceState::ready) return name_of(instance) + " is not ready";
+    }
+    return "";
+}
+
+std::string World::what_is_missing() {
+    const Master& master = *owner();
+    if (keeper_.masters().size() != 1) return "two generations are still there";
+    if (master.upgrade().phase != model::UpgradePhase::idle || master.upgrade().ending) return "the upgrade has no verdict";
+    if (!master.upgrade().binary.empty() && master.upgrade().verdict.empty()) return "the upgrade has ended without a verdict";
+    if (!master.state().counters.closing.empty()) return "a listener is still closing";
+    for (const auto& [name, service] : master.state().services) {
+        if (auto missing = missing_of(master.state(), service); !missing.empty()) return missing;
+    }
+    return "";
+}
+
+}  // namespace baton::sim

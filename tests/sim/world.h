@@ -1,0 +1,136 @@
+// The world of one simulation: time, programs that start, become ready, crash and end, masters that die
+// at any point, an operator who asks for things at the wrong moment; and what must hold all the while.
+//
+// First chaos for a number of steps, then no more faults: within a bounded time everything that is wanted
+// must be in place, every upgrade must have its verdict, and nothing may be left that nobody knows.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <fmt/core.h>
+
+#include "master.h"
+#include "random.h"
+
+namespace baton::sim {
+
+// Thrown when something that must hold does not.
+struct Broken {
+    std::string what;
+};
+
+// One run of a program.
+struct Process {
+    std::uint64_t id = 0;
+    model::ServiceSpec spec;
+    bool bad = false;            // its version never becomes ready
+    Millis ready_at = never;
+    Millis crash_at = never;
+    Millis end_at = never;       // it was told to
+    Millis sick_until = 0;
+    Millis queue_empty_at = never;
+    Millis stop_takes = 0;
+    bool deaf = false;           // ends by KILL only
+    bool notified = false;       // its READY=1 was read
+    bool killed = false;
+    int status = 0;
+};
+
+class World final : public KeeperHands {
+  public:
+    World(std::uint64_t seed, bool tracing);
+
+    // Throws Broken.
+    void run();
+    const std::vector<std::string>& log() const { return log_; }
+    const Keeper& keeper() const { return keeper_; }
+    Keeper& keeper() { return keeper_; }
+
+    Millis now() const { return now_; }
+    Random& random() { return random_; }
+    const model::Configuration& file() const { return file_; }
+    bool kernel_steering() const { return kernel_steering_; }
+    bool tracing() const { return tracing_; }
+    template <class... Args>
+    void trace(fmt::format_string<Args...> format, Args&&... args) {
+        if (tracing_) log_.push_back(fmt::format("{:>8} ", now_) + fmt::format(format, std::forward<Args>(args)...));
+    }
+    void require(bool holds, const std::string& what) const {
+        if (!holds) throw Broken{what};
+    }
+
+    // --- for masters ---
+    void next_program(const model::ServiceSpec& spec) { program_ = spec; }
+    // What is to be seen of an instance now.
+    std::optional<model::Event> observe(const model::Service& service, const model::Instance& instance, bool eager);
+    std::string probe_master(std::uint32_t generation);
+    void check_step(const model::State& state, const model::Event& event);
+
+    // --- for the keeper ---
+    void run_master(std::uint32_t generation) override;
+    void kill_master(std::uint32_t generation) override;
+    bool run_process(std::uint64_t id) override;
+    void signal_process(std::uint64_t id, int signal) override;
+    bool executable(const std::string& binary) override { return binary != "broken"; }
+
+  private:
+    // The course of things.
+    void advance(Millis to);
+    void pass_processes();
+    void end_process(Process& process, int status);
+    void work_on(std::uint32_t generation, bool eager);
+    bool settle_now();
+    void boot_pending();
+    void run_quietly(Millis for_at_most, const std::string& until_what, const std::function<std::string()>& missing);
+    Millis next_due() const;
+    void master_dies(std::uint32_t generation);
+    Master* owner();
+
+    // Chance.
+    void first_file();
+    model::ServiceSpec some_service(const std::string& name);
+    std::string some_version(bool good);
+    void change_file();
+    bool can_go_back(const std::string& name);
+    void change_listeners();
+    void disturb();
+    void disturb_programs();
+    void operate();
+    void operate_upgrade(Master& master);
+    void operate_service(Master& master);
+    Process* some_process();
+
+    // What must hold.
+    void check_places(const model::State& state);
+    void check_tables(const model::State& state);
+    void check_quiet();
+    void check_floor(const model::State& state);
+    void lower_floor(const model::State& state);
+    std::string what_is_missing();
+    std::string missing_of(const model::State& state, const model::Service& service);
+
+    Random random_;
+    bool tracing_;
+    bool gentle_;           // programs of good versions never fail: then nothing may be missed by a client
+    bool faults_ = true;
+    bool kernel_steering_;
+    Millis now_ = 1000;
+    Keeper keeper_{*this};
+    std::map<std::uint32_t, std::unique_ptr<Master>> masters_;
+    std::vector<std::uint32_t> to_boot_;
+    std::vector<std::uint32_t> to_kill_;
+    std::map<std::uint64_t, Process> processes_;
+    std::map<std::string, std::uint32_t> floor_;  // of ready instances, by service
+    std::vector<model::Event> past_;
+    model::Configuration file_;
+    model::ServiceSpec program_;
+    Quality next_quality_ = Quality::good;
+    std::uint32_t next_version_ = 1;
+    std::vector<std::string> log_;
+};
+
+}  // namespace baton::sim
