@@ -105,6 +105,8 @@ inline constexpr Millis steering_quiet = 50;
 inline constexpr std::size_t probe_response_bytes = 16 * 1024;
 // What of a failed answer's first line is repeated in the reason.
 inline constexpr std::size_t probe_reason_bytes = 200;
+// Wait before a unix socket whose queue is full is tried again within one probe.
+inline constexpr Millis probe_queue_pause = 10;
 // First wait between the probes of a freshly started instance; it doubles up to the configured interval.
 inline constexpr Millis probe_first_interval = 10;
 

@@ -84,7 +84,7 @@ bool Engine::start(const std::function<Start(const std::vector<std::string>&)>& 
     runner_ = std::make_unique<Runner>(context_, link_, log_, events_);
     runner_->on_stopped([this] { leave(0); });
     succession_ = std::make_unique<Succession>(context_, link_, log_, events_, runner_->changed(), *pid_file_, greeting_.generation,
-                                               own.admin_socket + ".trial", Succession::Hooks{[this] { give_up(); }, [this] { leave(0); }});
+                                               own.admin_socket + ".trial", Succession::Hooks{[this] { give_up(true); }, [this] { leave(0); }});
     wait_for_signal();
     beat();
     link_.start(*this);
@@ -99,9 +99,8 @@ bool Engine::start(const std::function<Start(const std::vector<std::string>&)>& 
         events_.announce("master.replaced", fmt::format("generation {}", greeting_.generation), fmt::format("pid {} takes its place", ::getpid()), true);
     }
     const bool aside = succession_->upgrade().phase != UpgradePhase::idle;
-    if (auto written = aside ? pid_file_->write_aside() : pid_file_->write(); !written) {
+    if (auto written = !replacement ? Result<void>() : aside ? pid_file_->write_aside() : pid_file_->write(); !written) {
         log_.error("{}", written.error().message());
-        if (!replacement) return false;
     }
     if (role() == Role::owner) {
         goes_on_ = replacement;
@@ -225,7 +224,7 @@ void Engine::become_owner() {
     const bool go_on = std::exchange(goes_on_, false);
     auto taken = held ? runner_->take_over(*held, go_on ? nullptr : &*configuration_) : Result<void>(held.error());
     if (!taken) {
-        log_.error("{}", taken.error().message());
+        tell_starter(taken.error().message());
         if (role() == Role::owner && !incumbent()) link_.tell(greeting_.others.begin()->first, taken.error().message());
         hooks_.end(1);
         leaving_ = true;
@@ -233,7 +232,16 @@ void Engine::become_owner() {
     }
     configuration_ = runner_->state().configuration;
     open_journal();
-    serve_admin(std::move(*held));
+    auto served = serve_admin(std::move(*held));
+    // Not before all that can fail because another supervisor runs here: its pid file stays its own.
+    if (served && !ready_) served = pid_file_->write();
+    if (!served && !ready_) {
+        tell_starter(served.error().message());
+        hooks_.end(1);
+        leaving_ = true;
+        return;
+    }
+    if (!served) log_.error("{}; `baton` cannot reach this supervisor", served.error().message());
     events_.announce("master.owner", fmt::format("generation {}", greeting_.generation),
                      fmt::format("pid {} owns the instances; steering: {}; cgroups: {}", ::getpid(), runner_->sockets().steering(), runner_->cgroups()), false);
     if (!std::exchange(ready_, true)) link_.ready();
@@ -248,7 +256,13 @@ void Engine::open_journal() {
     }
 }
 
-void Engine::serve_admin(std::map<std::string, sys::UniqueFd> held) {
+// Why a start failed, for whoever started it: the log may be a file.
+void Engine::tell_starter(const std::string& why) {
+    log_.error("{}", why);
+    if (!configuration_->supervisor.log.file.empty()) std::fprintf(stderr, "batond: %s\n", why.c_str());
+}
+
+Result<void> Engine::serve_admin(std::map<std::string, sys::UniqueFd> held) {
     const auto found = held.find(admin_socket_name);
     if (found != held.end()) {
         admin_ = std::move(found->second);
@@ -257,23 +271,21 @@ void Engine::serve_admin(std::map<std::string, sys::UniqueFd> held) {
         spec.name = "admin";
         spec.address = {model::Family::unix_path, configuration_->supervisor.admin_socket, 0};
         spec.backlog = 128;
-        auto opened = sys::open_listener(spec, sys::Sharing::single, true, 0660);
-        if (!opened) {
-            log_.error("{}; `baton` cannot reach this supervisor", opened.error().message());
-            return;
-        }
+        auto opened = sys::open_listener(spec, sys::Sharing::single, true, 0666);  // who may ask is decided by peer credentials
+        if (!opened) return opened.error();
         admin_ = std::move(*opened);
         link_.hold(admin_socket_name, admin_);
     }
     std::map<std::string, sys::UniqueFd*> sockets{{admin_socket_name, &admin_}};
     if (trial_.valid()) sockets[trial_socket_name] = &trial_;
     hooks_.serve(sockets);
+    return {};
 }
 
-void Engine::give_up() {
+void Engine::give_up(bool still_owner) {
     if (!runner_->active()) return;
     auto memory = sys::sealed_memory("baton-old", model::encode(runner_->state().configuration));
-    if (memory) link_.hold(old_configuration_name, *memory);
+    if (memory && still_owner) link_.hold(old_configuration_name, *memory);
     runner_->suspend();
     hooks_.serve({});
     admin_.reset();
@@ -284,12 +296,13 @@ void Engine::on_owner(std::uint32_t generation, std::uint32_t fence) {
     link_.set_fence(fence);
     if (leaving_) return;
     if (generation == greeting_.generation && !runner_->active()) become_owner();
-    if (generation != greeting_.generation && runner_->active()) give_up();
+    if (generation != greeting_.generation && runner_->active()) give_up(false);
 }
 
 void Engine::leave(int status) {
     if (std::exchange(leaving_, true)) return;
     if (runner_->active() && greeting_.others.empty()) {
+        runner_->dissolve();
         std::remove(configuration_->supervisor.admin_socket.c_str());
         pid_file_->remove();
     }
@@ -318,12 +331,14 @@ void Engine::on_master_gone(std::uint32_t generation, int status, bool left) {
     if (older && left) return commit_to_keeper();
     std::string how = sys::describe_status(status);
     if (const std::string words = succession_->take_last_words(); !words.empty()) how += " (" + words + ")";
+    if (runner_->active()) link_.release(trial_socket_name);
     succession_->handle(plan::CandidateGone{generation, how});
 }
 
 // The master before this one has left: what was on trial is now all there is.
 void Engine::commit_to_keeper() {
     events_.announce("upgrade.committed", fmt::format("generation {}", greeting_.generation), "the generation before it has left", false);
+    events_.flush();
     link_.release(trial_socket_name);
     link_.release(old_configuration_name);
     std::remove((configuration_->supervisor.admin_socket + ".trial").c_str());

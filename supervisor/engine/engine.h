@@ -89,9 +89,10 @@ class Engine final : public KeeperNews {
     void begin_trial();
     boost::asio::awaitable<void> prove();
     void become_owner();
-    void give_up();
+    void give_up(bool still_owner);
     void leave(int status);
-    void serve_admin(std::map<std::string, sys::UniqueFd> held);
+    Result<void> serve_admin(std::map<std::string, sys::UniqueFd> held);
+    void tell_starter(const std::string& why);
     void open_journal();
     void commit_to_keeper();
     void wait_for_signal();

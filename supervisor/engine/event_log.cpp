@@ -32,7 +32,12 @@ void EventLog::announce(const std::string& kind, const std::string& subject, con
     log_.write(warning ? LogLevel::warning : LogLevel::info, kind, text.empty() ? subject : subject + ": " + text);
     events_.push_back({next_++, format_wall(wall_now()), kind, subject, text});
     if (events_.size() > limits::events_kept) events_.pop_front();
-    if (journal_) journal_->append(events_.back());
+    if (journal_) {
+        journal_->append(events_.back());
+    } else {
+        unsaved_.push_back(events_.back());
+        if (unsaved_.size() > limits::events_kept) unsaved_.pop_front();
+    }
     bell_.ring();
 }
 
@@ -45,9 +50,9 @@ void EventLog::line(const std::string& instance, std::string_view text) {
 void EventLog::use_journal(std::unique_ptr<Journal> journal) {
     journal_ = std::move(journal);
     if (!journal_) return;
-    // What this process has seen since it started comes after what earlier masters wrote.
-    std::deque<EventView> own;
-    own.swap(events_);
+    // What this process has seen while another one wrote comes after what that one has written.
+    std::deque<EventView> own = std::exchange(unsaved_, {});
+    events_.clear();
     for (EventView& event : journal_->last(limits::events_kept)) events_.push_back(std::move(event));
     const std::uint64_t last = events_.empty() ? 0 : events_.back().number;
     if (next_ <= last) next_ = last + 1;

@@ -65,6 +65,7 @@ class EventLog {
     Log& log_;
     Bell bell_;
     std::deque<model::EventView> events_;
+    std::deque<model::EventView> unsaved_;  // announced while there was no journal
     std::uint64_t next_ = 1;
     std::unique_ptr<Journal> journal_;
     std::optional<run::LogRing> ring_;

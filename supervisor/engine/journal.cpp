@@ -46,7 +46,8 @@ struct Closer {
 using Handle = std::unique_ptr<sqlite3, Closer>;
 
 Error sqlite_error(sqlite3* handle, int code) {
-    return Error(handle == nullptr ? ::sqlite3_errstr(code) : ::sqlite3_errmsg(handle), primary(code));
+    return Error(handle == nullptr ? ::sqlite3_errstr(code) : ::sqlite3_errmsg(handle),
+                 primary(code));
 }
 
 Result<void> run(sqlite3* handle, const char* sql) {
@@ -60,7 +61,8 @@ class Statement {
   public:
     static Result<Statement> prepare(sqlite3* handle, const char* sql) {
         sqlite3_stmt* raw = nullptr;
-        const int code = ::sqlite3_prepare_v3(handle, sql, -1, SQLITE_PREPARE_PERSISTENT, &raw, nullptr);
+        const int code =
+            ::sqlite3_prepare_v3(handle, sql, -1, SQLITE_PREPARE_PERSISTENT, &raw, nullptr);
         if (code != SQLITE_OK) return sqlite_error(handle, code);
         return Statement(raw);
     }
@@ -68,8 +70,8 @@ class Statement {
 
     Statement& bind(std::string_view text) {
         // Not copied: the caller keeps the text until reset().
-        ::sqlite3_bind_text(raw_.get(), ++bound_, text.data() == nullptr ? "" : text.data(), static_cast<int>(text.size()),
-                            SQLITE_STATIC);
+        ::sqlite3_bind_text(raw_.get(), ++bound_, text.data() == nullptr ? "" : text.data(),
+                            static_cast<int>(text.size()), SQLITE_STATIC);
         return *this;
     }
     Statement& bind(std::int64_t number) {
@@ -96,9 +98,12 @@ class Statement {
         bound_ = 0;
     }
     std::string text(int column) const {
-        const auto* const bytes = reinterpret_cast<const char*>(::sqlite3_column_text(raw_.get(), column));
-        return bytes == nullptr ? std::string()
-                                : std::string(bytes, static_cast<std::size_t>(::sqlite3_column_bytes(raw_.get(), column)));
+        const auto* const bytes =
+            reinterpret_cast<const char*>(::sqlite3_column_text(raw_.get(), column));
+        return bytes == nullptr
+                   ? std::string()
+                   : std::string(bytes, static_cast<std::size_t>(
+                                            ::sqlite3_column_bytes(raw_.get(), column)));
     }
     std::int64_t number(int column) const { return ::sqlite3_column_int64(raw_.get(), column); }
 
@@ -123,7 +128,8 @@ Result<void> make_schema(sqlite3* handle) {
     Result<void> made;
     if (!version) made = version.error();
     if (version && *version == 0) made = run(handle, schema);
-    if (made && *version == 0) made = run(handle, fmt::format("PRAGMA user_version = {}", schema_version).c_str());
+    if (made && *version == 0)
+        made = run(handle, fmt::format("PRAGMA user_version = {}", schema_version).c_str());
     if (made) made = run(handle, "COMMIT");
     if (!made) static_cast<void>(run(handle, "ROLLBACK"));
     return made;
@@ -131,16 +137,20 @@ Result<void> make_schema(sqlite3* handle) {
 
 Result<Handle> open_database(const std::string& path) {
     sqlite3* raw = nullptr;
-    const int code = ::sqlite3_open_v2(path.c_str(), &raw, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, nullptr);
+    const int code = ::sqlite3_open_v2(
+        path.c_str(), &raw, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX,
+        nullptr);
     Handle handle(raw);
     if (code != SQLITE_OK) return sqlite_error(raw, code);
     ::sqlite3_busy_timeout(raw, static_cast<int>(limits::journal_open_busy));
-    if (::sqlite3_db_readonly(raw, "main") == 1) return Error("it can only be read", SQLITE_READONLY);
+    if (::sqlite3_db_readonly(raw, "main") == 1)
+        return Error("it can only be read", SQLITE_READONLY);
     // A revision's environment may hold secrets.
     std::error_code ignored;
     fs::permissions(path, fs::perms::owner_read | fs::perms::owner_write, ignored);
-    const std::string pragmas = fmt::format("PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF; PRAGMA journal_size_limit = {}",
-                                            limits::journal_wal_bytes);
+    const std::string pragmas = fmt::format(
+        "PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF; PRAGMA journal_size_limit = {}",
+        limits::journal_wal_bytes);
     if (auto set = run(raw, pragmas.c_str()); !set) return set.error();
     auto version = read_number(raw, "PRAGMA user_version");
     if (!version) return version.error();
@@ -149,7 +159,8 @@ Result<Handle> open_database(const std::string& path) {
         version = read_number(raw, "PRAGMA user_version");
         if (!version) return version.error();
     }
-    if (*version != schema_version) return Error("it was written by another version of batond", SQLITE_ERROR);
+    if (*version != schema_version)
+        return Error("it was written by another version of batond", SQLITE_ERROR);
     ::sqlite3_busy_timeout(raw, static_cast<int>(limits::journal_busy));
     return handle;
 }
@@ -173,20 +184,26 @@ struct Journal::Database {
         auto database = std::make_unique<Database>();
         database->handle = std::move(*handle);
         const std::pair<Statement&, const char*> texts[] = {
-            {database->add_event, "INSERT INTO event (number, time, kind, subject, text) VALUES (?, ?, ?, ?, ?)"},
-            {database->trim_events, "DELETE FROM event WHERE id <= (SELECT max(id) FROM event) - ?"},
+            {database->add_event,
+             "INSERT INTO event (number, time, kind, subject, text) VALUES (?, ?, ?, ?, ?)"},
+            {database->trim_events,
+             "DELETE FROM event WHERE id <= (SELECT max(id) FROM event) - ?"},
             {database->add_revision,
-             "INSERT OR REPLACE INTO revision (service, revision, version, json, wall) VALUES (?, ?, ?, ?, ?)"},
+             "INSERT OR REPLACE INTO revision (service, revision, version, json, wall) VALUES (?, "
+             "?, ?, ?, ?)"},
             {database->trim_service,
              "DELETE FROM revision WHERE service = ?1 AND revision NOT IN"
              " (SELECT revision FROM revision WHERE service = ?1 ORDER BY revision DESC LIMIT ?2)"},
             {database->trim_revisions,
              "DELETE FROM revision WHERE (SELECT count(*) FROM revision) > ?1 AND rowid NOT IN"
              " (SELECT rowid FROM revision ORDER BY wall DESC LIMIT ?1)"},
-            {database->last_events, "SELECT number, time, kind, subject, text FROM event ORDER BY id DESC LIMIT ?"},
-            {database->last_number, "SELECT max(number) FROM (SELECT number FROM event ORDER BY id DESC LIMIT ?)"},
+            {database->last_events,
+             "SELECT number, time, kind, subject, text FROM event ORDER BY id DESC LIMIT ?"},
+            {database->last_number,
+             "SELECT max(number) FROM (SELECT number FROM event ORDER BY id DESC LIMIT ?)"},
             {database->revisions,
-             "SELECT service, revision, version, json, wall FROM revision WHERE service = ? ORDER BY revision DESC LIMIT ?"},
+             "SELECT service, revision, version, json, wall FROM revision WHERE service = ? ORDER "
+             "BY revision DESC LIMIT ?"},
         };
         for (const auto& [statement, sql] : texts) {
             auto prepared = Statement::prepare(database->handle.get(), sql);
@@ -197,16 +214,24 @@ struct Journal::Database {
     }
 
     Result<void> add(const model::EventView& event) {
-        const std::string_view text = std::string_view(event.text).substr(0, limits::journal_text_bytes);
-        add_event.bind(static_cast<std::int64_t>(event.number)).bind(event.time).bind(event.kind).bind(event.subject).bind(text);
+        const std::string_view text =
+            std::string_view(event.text).substr(0, limits::journal_text_bytes);
+        add_event.bind(static_cast<std::int64_t>(event.number))
+            .bind(event.time)
+            .bind(event.kind)
+            .bind(event.subject)
+            .bind(text);
         return add_event.execute();
     }
 
     Result<void> add(const RevisionRecord& record) {
-        add_revision.bind(record.service).bind(static_cast<std::int64_t>(record.revision)).bind(record.version);
+        add_revision.bind(record.service)
+            .bind(static_cast<std::int64_t>(record.revision))
+            .bind(record.version);
         add_revision.bind(record.json).bind(record.wall);
         if (auto added = add_revision.execute(); !added) return added;
-        trim_service.bind(record.service).bind(static_cast<std::int64_t>(limits::journal_service_revisions));
+        trim_service.bind(record.service)
+            .bind(static_cast<std::int64_t>(limits::journal_service_revisions));
         if (auto trimmed = trim_service.execute(); !trimmed) return trimmed;
         return trim_revisions.bind(static_cast<std::int64_t>(limits::journal_revisions)).execute();
     }
@@ -243,7 +268,8 @@ Result<void> Journal::begin_anew(const Error& damage) {
     if (ec) return Error(fmt::format("move it to {}: {}", aside, ec.message()), SQLITE_CANTOPEN);
     fs::rename(path_ + "-wal", aside + "-wal", ec);
     fs::remove(path_ + "-shm", ec);
-    notice_ = fmt::format("the history {} was damaged ({}); it was moved to {}, a new one is begun", path_, damage.message(), aside);
+    notice_ = fmt::format("the history {} was damaged ({}); it was moved to {}, a new one is begun",
+                          path_, damage.message(), aside);
     return begin();
 }
 
@@ -278,8 +304,8 @@ void Journal::append(const model::EventView& event) {
     add(event);
 }
 
-void Journal::record_revision(const std::string& service, std::uint64_t revision, const std::string& version,
-                              const std::string& json, Millis wall) {
+void Journal::record_revision(const std::string& service, std::uint64_t revision,
+                              const std::string& version, const std::string& json, Millis wall) {
     add(RevisionRecord{service, revision, version, json, wall});
 }
 
@@ -289,9 +315,12 @@ Result<void> Journal::write() {
     if (auto begun = run(handle, "BEGIN IMMEDIATE"); !begun) return begun;
     Result<void> written;
     for (const Pending& record : pending_) {
-        if (written) written = std::visit([this](const auto& one) { return database_->add(one); }, record);
+        if (written)
+            written = std::visit([this](const auto& one) { return database_->add(one); }, record);
     }
-    if (written) written = database_->trim_events.bind(static_cast<std::int64_t>(limits::journal_events)).execute();
+    if (written)
+        written = database_->trim_events.bind(static_cast<std::int64_t>(limits::journal_events))
+                      .execute();
     if (written) written = run(handle, "COMMIT");
     if (!written) {
         static_cast<void>(run(handle, "ROLLBACK"));
@@ -327,16 +356,19 @@ std::vector<model::EventView> Journal::last(std::size_t most) {
         query.bind(static_cast<std::int64_t>(most));
         auto row = query.step();
         for (; row && *row; row = query.step()) {
-            events.push_back({static_cast<std::uint64_t>(query.number(0)), query.text(1), query.text(2), query.text(3), query.text(4)});
+            events.push_back({static_cast<std::uint64_t>(query.number(0)), query.text(1),
+                              query.text(2), query.text(3), query.text(4)});
         }
         query.reset();
         if (!row) read_failure_ = row.error();
         std::reverse(events.begin(), events.end());
     }
     for (const Pending& record : pending_) {
-        if (const auto* const event = std::get_if<model::EventView>(&record)) events.push_back(*event);
+        if (const auto* const event = std::get_if<model::EventView>(&record))
+            events.push_back(*event);
     }
-    if (events.size() > most) events.erase(events.begin(), events.end() - static_cast<std::ptrdiff_t>(most));
+    if (events.size() > most)
+        events.erase(events.begin(), events.end() - static_cast<std::ptrdiff_t>(most));
     return events;
 }
 
@@ -351,7 +383,8 @@ std::uint64_t Journal::last_number() {
         if (!row) read_failure_ = row.error();
     }
     for (const Pending& record : pending_) {
-        if (const auto* const event = std::get_if<model::EventView>(&record)) number = std::max(number, event->number);
+        if (const auto* const event = std::get_if<model::EventView>(&record))
+            number = std::max(number, event->number);
     }
     return number;
 }
@@ -363,7 +396,8 @@ std::vector<RevisionRecord> Journal::revisions(const std::string& service, std::
         query.bind(service).bind(static_cast<std::int64_t>(most));
         auto row = query.step();
         for (; row && *row; row = query.step()) {
-            records.push_back({query.text(0), static_cast<std::uint64_t>(query.number(1)), query.text(2), query.text(3), query.number(4)});
+            records.push_back({query.text(0), static_cast<std::uint64_t>(query.number(1)),
+                               query.text(2), query.text(3), query.number(4)});
         }
         query.reset();
         if (!row) read_failure_ = row.error();
@@ -373,7 +407,8 @@ std::vector<RevisionRecord> Journal::revisions(const std::string& service, std::
         const auto* const revision = std::get_if<RevisionRecord>(&record);
         if (revision != nullptr && revision->service == service) records.push_back(*revision);
     }
-    if (records.size() > most) records.erase(records.begin(), records.end() - static_cast<std::ptrdiff_t>(most));
+    if (records.size() > most)
+        records.erase(records.begin(), records.end() - static_cast<std::ptrdiff_t>(most));
     return records;
 }
 

@@ -1,6 +1,7 @@
 #include "engine/operator.h"
 
 #include <algorithm>
+#include <set>
 
 #include <fmt/core.h>
 
@@ -80,6 +81,8 @@ boost::asio::awaitable<std::optional<CommandFailure>> Operator::execute(Command 
 }
 
 Operator::Outcome Operator::reload(ReloadCommand command, Progress progress) {
+    std::set<std::string> before;
+    for (const auto& [name, service] : engine_.runner().state().services) before.insert(name);
     std::vector<std::string> problems = engine_.reload();
     if (!problems.empty()) {
         CommandFailure failure{409, "the configuration was refused; nothing has changed", std::move(problems)};
@@ -89,7 +92,10 @@ Operator::Outcome Operator::reload(ReloadCommand command, Progress progress) {
     if (!command.wait) co_return std::nullopt;
     std::vector<std::string> names;
     for (const auto& [name, service] : engine_.runner().state().services) {
-        if (service.phase != RolloutPhase::settled || service.removed) names.push_back(name);
+        // What the reload set in motion: what is new, what rolls over, what leaves or changes its size.
+        const bool resized = plan::wanted(engine_.runner().state(), service) && service.instances.size() != wanted_replicas(service);
+        const bool fresh = !before.contains(name) && plan::wanted(engine_.runner().state(), service);
+        if (fresh || resized || service.phase != RolloutPhase::settled || service.removed) names.push_back(name);
     }
     for (const std::string& name : names) {
         const auto found = engine_.runner().state().services.find(name);
@@ -111,17 +117,25 @@ Operator::Outcome Operator::settled(std::string name, Progress progress) {
     auto found = services.find(name);
     if (found == services.end()) co_return CommandFailure{404, "no such service: " + name, {}};
     const Millis deadline = monotonic_now() + patience(found->second);
+    const std::uint64_t rejected_before = found->second.rejected.revision;
     for (;;) {
         found = services.find(name);
         if (found == services.end()) co_return CommandFailure{409, "the service left the configuration: " + name, {}};
         const Service& service = found->second;
-        const std::uint32_t ready = plan::ready_count(service);
+        // One that has done its work and may end is as it should be.
+        const auto done = std::count_if(service.instances.begin(), service.instances.end(), [](const Instance& instance) {
+            return instance.state == InstanceState::completed && instance.ending == model::Ending::none;
+        });
         const std::uint32_t wanted = wanted_replicas(service);
+        const std::uint32_t ready = std::min(wanted, plan::ready_count(service) + static_cast<std::uint32_t>(done));
         const bool in_place = service.phase == RolloutPhase::settled && service.instances.size() == wanted && ready == wanted;
-        if (service.rejected.revision != 0 && service.phase == RolloutPhase::settled) {
+        if (service.rejected.revision != rejected_before && service.rejected.revision != 0 && service.phase == RolloutPhase::settled) {
             co_return failure(409, fmt::format("service {}: revision {} was taken back: {}", name, service.rejected.revision, service.rejected.why), name);
         }
-        if (in_place) co_return std::nullopt;
+        if (in_place) {
+            progress(progress_of("service " + name, fmt::format("{} of {} ready", ready, wanted), 100));
+            co_return std::nullopt;
+        }
         if (!plan::wanted(engine_.runner().state(), service)) {
             co_return CommandFailure{409, fmt::format("service {} is not to run: it, or what it depends on, is stopped or disabled", name), {}};
         }
@@ -220,7 +234,10 @@ Operator::Outcome Operator::upgrade(UpgradeCommand command, Progress progress) {
     const Millis began = monotonic_now();
     while (command.wait) {
         const model::Upgrade& now = engine_.succession().upgrade();
-        if (now.phase == UpgradePhase::committed) co_return std::nullopt;
+        if (now.phase == UpgradePhase::committed) {
+            progress(progress_of("committed", fmt::format("generation {} is the only one now", now.generation), 100));
+            co_return std::nullopt;
+        }
         if (now.phase == UpgradePhase::idle) {
             CommandFailure failed{409, "the upgrade was taken back: " + now.verdict, {}};
             co_return failed;

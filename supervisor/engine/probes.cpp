@@ -74,7 +74,7 @@ void Probes::start(const Key& key, const model::Revision& revision, const Instan
     const ListenerSpec through = listener == nullptr ? elsewhere : *listener;
     const bool own = listener != nullptr;
     if (own && instance.sockets.empty()) {
-        log_.warning("{}: its instances share {}: a {} probe tests the address, not this instance", name_of(instance),
+        log_.warning("{}: its instances share {}: a {} probe tests only the address, not this instance", name_of(instance),
                      model::to_string(through.address), spec.type == ProbeType::http ? "http" : "tcp");
     }
     auto attempt = [this, through, own, instance, spec]() -> Result<run::Attempt> {

@@ -53,7 +53,11 @@ Processes::Processes(boost::asio::io_context& context, KeeperLink& link, Sockets
 Result<void> Processes::identify(const model::State& state, const ServiceSpec& spec, keeper::Spawn& body, Plan& plan) const {
     body.umask = spec.umask;
     body.nofile = spec.limits.nofile;
-    if (const char* original = std::getenv("BATON_NOFILE"); body.nofile == 0 && original != nullptr) body.nofile = std::strtoull(original, nullptr, 10);
+    if (const char* original = std::getenv("BATON_NOFILE"); body.nofile == 0 && original != nullptr) {
+        // The supervisor raised its own; a program gets what the supervisor was given.
+        body.nofile = std::strtoull(original, nullptr, 10);
+        body.keep_hard_nofile = 1;
+    }
     const std::string& name = spec.user.empty() ? state.configuration.supervisor.user : spec.user;
     if (name.empty()) return {};
     const auto user = sys::find_user(name);

@@ -124,7 +124,9 @@ Result<void> Runner::take_over(std::map<std::string, sys::UniqueFd>& held, const
         log_.warning("captured lines are not kept for `baton logs`: {}", ring.error().message());
     }
     if (own != nullptr) {
-        if (auto problems = sockets_.prepare(*own); !problems.empty()) return failed(problems.front());
+        std::string all;
+        for (const std::string& problem : sockets_.prepare(*own)) all += (all.empty() ? "" : "; ") + problem;
+        if (!all.empty()) return failed(all);
     }
     sockets_.hold_all();
     adopt_processes(held);
@@ -161,6 +163,11 @@ void Runner::suspend() {
     events_.let_go();
     stored_.clear();
     changed_.ring();
+}
+
+void Runner::dissolve() {
+    sockets_.close_all();
+    processes_.dissolve();
 }
 
 Result<void> Runner::resync() {

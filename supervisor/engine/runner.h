@@ -59,6 +59,8 @@ class Runner {
     Bell& changed() { return changed_; }
     // Opens the listeners of a configuration that is about to be posted. The reasons against it.
     std::vector<std::string> prepare(const model::Configuration& configuration) { return sockets_.prepare(configuration); }
+    // Nothing runs any more and this is the end: closes and removes what programs were reached by.
+    void dissolve();
     // When all has ended after StopAsked.
     void on_stopped(std::function<void()> callback) { on_stopped_ = std::move(callback); }
 

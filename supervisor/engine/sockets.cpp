@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
 
 #include <fmt/core.h>
 
+#include "plan/step.h"
 #include "sys/listen.h"
 
 namespace baton::engine {
@@ -20,6 +22,12 @@ std::string socket_name(const InstanceSocket& socket) {
     return fmt::format("socket/{:05}/{}", socket.place, socket.listener);
 }
 std::string shared_name(const std::string& identity) { return "shared/" + identity; }
+// The file of a unix socket that was ours.
+void remove_file(const std::string& identity) {
+    std::error_code ec;
+    const std::string path = identity.starts_with("unix:/") ? identity.substr(5) : std::string();
+    if (!path.empty() && std::filesystem::is_socket(path, ec)) std::filesystem::remove(path, ec);
+}
 std::string spare_name(const std::string& identity) { return "spare/" + identity; }
 
 // "kind/..." to the identity.
@@ -80,6 +88,7 @@ void Sockets::let_go() {
     sockets_.clear();
     published_.clear();
     specs_.clear();
+    backlogs_.clear();
     held_.clear();
     steering_.reset();
     holding_ = false;
@@ -118,7 +127,9 @@ std::vector<std::string> Sockets::prepare(const model::Configuration& configurat
     std::vector<std::string> opened;
     for (const ListenerSpec& listener : configuration.listeners) {
         const std::string identity = model::identity(listener);
-        if (known(identity)) continue;
+        const bool enabled = std::any_of(configuration.services.begin(), configuration.services.end(),
+                                         [&](const auto& service) { return service.name == listener.service && service.enabled; });
+        if (known(identity) || !enabled) continue;
         if (auto done = open_spare(listener); done) {
             opened.push_back(steered(listener) ? spare_name(identity) : shared_name(identity));
         } else {
@@ -151,6 +162,7 @@ void Sockets::keep(const std::string& name, sys::UniqueFd fd) {
 // is closed, whoever waits there moves to the group's other sockets.
 void Sockets::drop(const std::string& name) {
     if (held_.erase(name) > 0 && holding_) link_.release(name);
+    backlogs_.erase(name);
     sockets_.erase(name);
 }
 
@@ -193,18 +205,34 @@ void Sockets::settle(const model::State& state, const std::set<std::string>& tou
                 }
             }
         }
+        open_shared(state, service);
         // Before anything is told to go: nobody new is sent there.
         publish(state, service);
     }
     close_unused(state);
 }
 
+// The sockets that instances do not own: there while the service is wanted. Those of instances get the
+// backlog of the present configuration too.
+void Sockets::open_shared(const model::State& state, const model::Service& service) {
+    for (const ListenerSpec& listener : find_revision(service, service.current)->listeners) {
+        const std::string identity = model::identity(listener);
+        if (!steered(listener) && !known(identity) && plan::wanted(state, service)) {
+            if (auto opened = open_spare(listener); !opened) log_.error("{}", opened.error().message());
+        }
+        if (listener.protocol == model::Protocol::udp) continue;
+        for (const auto& [name, fd] : sockets_) {
+            if (identity_in(name) != identity || backlogs_[name] == listener.backlog) continue;
+            if (sys::is_listening(fd)) static_cast<void>(sys::listen_again(fd, listener.backlog));
+            backlogs_[name] = listener.backlog;
+        }
+    }
+}
+
 void Sockets::publish(const model::State& state, const model::Service& service) {
     if (!steering_) return;
     const model::Revision* current = find_revision(service, service.current);
     for (const auto& [identity, table] : plan::steering_tables(state, service)) {
-        const auto last = published_.find(identity);
-        if (last != published_.end() && last->second == table) continue;
         const ListenerSpec* listener = nullptr;
         for (const model::Revision& revision : service.revisions) {
             for (const ListenerSpec& spec : revision.listeners) {
@@ -212,6 +240,9 @@ void Sockets::publish(const model::State& state, const model::Service& service) 
             }
         }
         if (listener == nullptr) continue;
+        const Published wanted{table, sys::mode_for(*listener, current->spec.balance.strategy)};
+        const auto last = published_.find(identity);
+        if (last != published_.end() && last->second == wanted) continue;
         std::vector<sys::Weighted> members;
         for (const plan::Share& share : table.shares) {
             std::uint64_t key = 0;
@@ -223,12 +254,12 @@ void Sockets::publish(const model::State& state, const model::Service& service) 
             members.push_back({share.place, share.weight, key});
         }
         const auto done = table.closed ? steering_->close_group(*listener)
-                                       : steering_->publish(*listener, sys::mode_for(*listener, current->spec.balance.strategy), members);
+                                       : steering_->publish(*listener, wanted.mode, members);
         if (!done) {
             log_.error("steer {}: {}", identity, done.error().message());
             continue;
         }
-        published_[identity] = table;
+        published_.insert_or_assign(identity, wanted);
         specs_[identity] = *listener;
     }
 }
@@ -236,7 +267,11 @@ void Sockets::publish(const model::State& state, const model::Service& service) 
 void Sockets::close_unused(const model::State& state) {
     std::set<std::string> used;
     std::set<std::string> configured;
-    for (const ListenerSpec& listener : state.configuration.listeners) configured.insert(model::identity(listener));
+    for (const ListenerSpec& listener : state.configuration.listeners) {
+        const auto service = state.services.find(listener.service);
+        const bool needed = service != state.services.end() && (plan::wanted(state, service->second) || !service->second.instances.empty());
+        if (needed) configured.insert(model::identity(listener));
+    }
     for (const auto& closing : state.counters.closing) configured.insert(model::identity(closing.spec));
     for (const auto& [name, service] : state.services) {
         for (const Instance& instance : service.instances) {
@@ -249,14 +284,18 @@ void Sockets::close_unused(const model::State& state) {
         if (!wanted) unused.push_back(name);
     }
     for (const std::string& name : unused) {
-        const std::string identity = identity_in(name);
         drop(name);
-        if (!identity.starts_with("unix:/")) continue;
-        ListenerSpec gone;
-        gone.address = {model::Family::unix_path, identity.substr(5), 0};
-        static_cast<void>(sys::remove_socket_file(gone));
+        remove_file(identity_in(name));
     }
     if (!unused.empty()) forget_groups(state);
+}
+
+void Sockets::close_all() {
+    while (!sockets_.empty()) {
+        const std::string name = sockets_.begin()->first;
+        drop(name);
+        remove_file(identity_in(name));
+    }
 }
 
 // A group's table is forgotten with the last program that could hold one of its sockets, not before:

@@ -50,6 +50,9 @@ class Sockets {
     // differs, and closes what nobody has a use for any more.
     void settle(const model::State& state, const std::set<std::string>& touched);
 
+    // At the supervisor's end, when nothing runs any more.
+    void close_all();
+
     // The sockets an instance inherits, in the order of its revision's listeners.
     Result<std::vector<int>> inherited(const model::Revision& revision, const model::Instance& instance) const;
     // A socket to probe the instance through this listener; its source steers to the instance until
@@ -76,6 +79,7 @@ class Sockets {
     bool steered(const model::ListenerSpec& listener) const { return kernel() && can_steer(listener); }
     Result<void> open_spare(const model::ListenerSpec& listener);
     void open_for(const model::ListenerSpec& listener, const model::InstanceSocket& socket);
+    void open_shared(const model::State& state, const model::Service& service);
     void close_unused(const model::State& state);
     void publish(const model::State& state, const model::Service& service);
     bool known(const std::string& identity) const;
@@ -90,8 +94,14 @@ class Sockets {
     std::map<std::string, sys::UniqueFd> sockets_;  // by name
     std::optional<sys::Steering> steering_;
     std::string steering_text_ = "shared: not loaded";
-    std::map<std::string, plan::Table> published_;  // by identity
+    struct Published {
+        plan::Table table;
+        sys::Mode mode;
+        friend bool operator==(const Published&, const Published&) = default;
+    };
+    std::map<std::string, Published> published_;  // by identity
     std::map<std::string, model::ListenerSpec> specs_;  // by identity, of what was ever published
+    std::map<std::string, int> backlogs_;  // by name, as they were last set
     std::set<std::string> held_;  // names the keeper has
     bool holding_ = false;        // this master is the owner
 };

@@ -1,6 +1,7 @@
 #include "engine/succession.h"
 
 #include <algorithm>
+#include <cstdio>
 
 #include <boost/asio/co_spawn.hpp>
 #include <fmt/core.h>
@@ -67,6 +68,7 @@ void Succession::act(const plan::UpgradeAction& action) {
     if (std::holds_alternative<plan::SetAsidePidFile>(action)) {
         tell(pid_file_.set_aside());
     } else if (std::holds_alternative<plan::RestorePidFile>(action)) {
+        std::remove(trial_socket_.c_str());
         tell(pid_file_.restore());
     } else if (const auto* start = std::get_if<plan::StartCandidate>(&action)) {
         start_candidate(start->binary);
@@ -90,6 +92,7 @@ void Succession::act(const plan::UpgradeAction& action) {
 void Succession::start_candidate(const std::string& binary) {
     // The socket through which the new master must answer before it is trusted.
     last_words_.clear();
+    std::remove(trial_socket_.c_str());  // an earlier trial's
     model::ListenerSpec trial;
     trial.name = "trial";
     trial.address = {model::Family::unix_path, trial_socket_, 0};

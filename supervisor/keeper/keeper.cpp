@@ -171,6 +171,9 @@ void Keeper::on_ready(Master& master) {
     if (state_.ready_pipe.valid()) {
         [[maybe_unused]] const ssize_t told = ::write(state_.ready_pipe.get(), "R", 1);
         state_.ready_pipe.reset();
+        // A daemon lets go of the terminal it was started from, now that it has nothing to tell there.
+        ::dup2(null_.get(), STDOUT_FILENO);
+        ::dup2(null_.get(), STDERR_FILENO);
     }
     for (auto& [generation, other] : state_.masters) {
         if (generation != master.generation) push(other, pack(MasterReady{master.generation}));
@@ -231,7 +234,10 @@ void Keeper::reap_one(pid_t pid) {
     const int status = sys::reap(pid).status;
     if (checker_ && checker_->pid == pid) return checker_ended(status);
     for (auto& [generation, master] : state_.masters) {
-        if (master.pid == pid) return master_ended(generation, status);
+        if (master.pid != pid) continue;
+        // Its last words, Leave above all, were sent before it ended.
+        if (master.channel.valid()) receive(master);
+        return master_ended(generation, status);
     }
     // A stranger: an orphan of some child, or of pid 1.
 }
@@ -406,6 +412,7 @@ void Keeper::on_spawn(Master& master, const Message& message, std::vector<sys::U
     spec.gid = body->gid;
     spec.umask = body->umask;
     spec.nofile = body->nofile;
+    spec.raise_nofile = body->keep_hard_nofile == 0;
     spec.parent_death_signal = SIGTERM;
     if (body->has_cgroup != 0) spec.cgroup_procs = descriptors.back().get();
     spec.descriptors = {null_.get(), descriptors[0].get(), descriptors[0].get()};
@@ -478,7 +485,7 @@ void Keeper::refuse(Master& master, const Message& message, const std::string& w
 
 void Keeper::on_replace(Master& master) {
     const auto fail = [&](const std::string& why) { push(master, pack(KeeperReplaced{EINVAL}, 0, Tail().add(why))); };
-    if (checker_) return fail("it is being replaced already");
+    if (checker_ || stop_deadline_ != never) return fail("it is being replaced already, or about to end");
     auto memory = sys::sealed_memory("baton-keeper", save(state_));
     if (!memory) return fail(memory.error().message());
     sys::SpawnSpec spec;
@@ -498,7 +505,7 @@ void Keeper::checker_ended(int status) {
     checker_.reset();
     if (requester == state_.masters.end()) return;
     std::string why = "the new image did not pass its check: " + sys::describe_status(status);
-    if (status == 0) why = become(requester->second.image).message();
+    if (status == 0 && stop_deadline_ == never) why = become(requester->second.image).message();
     push(requester->second, pack(KeeperReplaced{EINVAL}, 0, Tail().add(why)));
 }
 

@@ -54,7 +54,7 @@ struct Spawn {
     std::uint32_t argument_count = 0;
     std::uint32_t environment_count = 0;
     std::uint32_t has_cgroup = 0;
-    std::uint32_t unused = 0;
+    std::uint32_t keep_hard_nofile = 0;  // nofile is the soft limit only
 };
 // Owner: a signal for a child, or for its whole process group.
 struct Signal {

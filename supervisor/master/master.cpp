@@ -19,7 +19,6 @@ namespace {
 
 constexpr int channel_descriptor = 3;
 constexpr int image_descriptor = 4;
-constexpr Millis farewell = 800;  // for answers under way when a master leaves
 
 class Master {
   public:
@@ -63,7 +62,7 @@ class Master {
         if (std::exchange(ending_, true)) return;
         status_ = status;
         if (!server_) return context_.stop();
-        boost::asio::co_spawn(context_, server_->close(farewell), [this](std::exception_ptr) { context_.stop(); });
+        boost::asio::co_spawn(context_, server_->close(engine_.configuration().supervisor.upgrade.drain_timeout), [this](std::exception_ptr) { context_.stop(); });
     }
 
     boost::asio::io_context context_{1};

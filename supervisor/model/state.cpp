@@ -1,5 +1,7 @@
 #include "model/state.h"
 
+#include <set>
+
 #include <fmt/core.h>
 
 #include "model/codec.h"
@@ -27,7 +29,10 @@ std::string revision_digest(const ServiceSpec& spec, const std::vector<ListenerS
     process.limits = spec.limits;
     std::string text = encode(process);
     if (spec.liveness.type == ProbeType::notify) text += "watchdog";
-    for (const ListenerSpec& listener : listeners) text += listener.name + identity(listener);
+    // Listeners are what they are, whatever their order and their names.
+    std::set<std::string> identities;
+    for (const ListenerSpec& listener : listeners) identities.insert(identity(listener));
+    for (const std::string& one : identities) text += one;
 
     // FNV-1a, 64 bits: it tells versions of one service apart, it does not defend against anybody.
     std::uint64_t hash = 0xcbf29ce484222325U;

@@ -81,11 +81,14 @@ struct Counters {
     std::uint32_t version = state_version;
     std::uint64_t next_child = 1;
     std::uint64_t next_revision = 1;
+    // Places go round, so that one that was just given up is not taken again at once: the services'
+    // snapshots are stored one by one, and two of them must never name one place.
+    std::uint32_t next_place = 0;
     bool kernel_steering = false;  // instances have sockets of their own, chosen by eBPF
     bool stopping = false;         // everything is being stopped
     std::vector<ClosingListener> closing;
 };
-BOOST_DESCRIBE_STRUCT(Counters, (), (version, next_child, next_revision, kernel_steering, stopping, closing))
+BOOST_DESCRIBE_STRUCT(Counters, (), (version, next_child, next_revision, next_place, kernel_steering, stopping, closing))
 using boost::describe::operators::operator==;
 
 struct State {

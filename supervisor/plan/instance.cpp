@@ -38,16 +38,11 @@ bool waits_for_readiness(const ServiceSpec& spec) {
     return spec.readiness.type != ProbeType::none || spec.startup.type != ProbeType::none;
 }
 
-void give_up_sockets(Turn& turn, Instance& instance) {
-    for (const auto& socket : instance.sockets) turn.given_up.insert(socket.place);
-    instance.sockets.clear();
-}
-
 void send_stop(Turn& turn, const ServiceSpec& spec, Instance& instance, int signal, Millis patience, const std::string& reason) {
     become(turn, instance, InstanceState::stopping, reason);
     // From here on only the program holds its sockets: the moment it closes them, whoever still waits
     // there moves to another instance, while the program finishes what it has.
-    if (instance.ending == Ending::remove || instance.ending == Ending::park) give_up_sockets(turn, instance);
+    if (instance.ending == Ending::remove || instance.ending == Ending::park) instance.sockets.clear();
     instance.killed = false;
     instance.deadline = turn.now + patience;
     turn.act(model::SignalProcess{instance.id, signal == 0 ? spec.stop.signal : signal, false});
@@ -70,7 +65,7 @@ void end_drained(Turn& turn, const Service& service, Instance& instance, const s
 }
 
 std::set<std::uint32_t> taken_places(const Turn& turn, const Instance& also) {
-    std::set<std::uint32_t> taken = turn.given_up;
+    std::set<std::uint32_t> taken;
     for (const auto& socket : also.sockets) taken.insert(socket.place);
     for (const auto& [name, service] : turn.state.services) {
         for (const Instance& instance : service.instances) {
@@ -135,16 +130,14 @@ void ensure_sockets(Turn& turn, const Service& service, Instance& instance) {
             continue;
         }
         if (taken.empty()) taken = taken_places(turn, instance);
-        std::uint32_t place = 0;
-        while (taken.contains(place)) ++place;
-        taken.insert(place);
-        sockets.push_back({id, place});
+        if (taken.size() >= limits::steering_sockets) continue;  // its start will fail, and say so
+        std::uint32_t& next = turn.state.counters.next_place;
+        while (taken.contains(next)) next = (next + 1) % limits::steering_sockets;
+        taken.insert(next);
+        sockets.push_back({id, next});
+        next = (next + 1) % limits::steering_sockets;
     }
-    std::swap(instance.sockets, sockets);
-    for (const auto& old : sockets) {
-        const bool kept = std::any_of(instance.sockets.begin(), instance.sockets.end(), [&](const auto& s) { return s.place == old.place; });
-        if (!kept) turn.given_up.insert(old.place);
-    }
+    instance.sockets = std::move(sockets);
 }
 
 void ask_again(Turn& turn, const Service& service, Instance& instance) {
@@ -180,7 +173,7 @@ void tell_to_go(Turn& turn, Service& service, Instance& instance, Ending ending)
             }
             instance.ending = ending;
             if (ending == Ending::remove) return become(turn, instance, InstanceState::gone, "no longer wanted");
-            give_up_sockets(turn, instance);
+            instance.sockets.clear();
             if (instance.state == InstanceState::waiting || instance.state == InstanceState::backoff) {
                 become(turn, instance, InstanceState::completed, "told to stop");
             }
@@ -227,7 +220,7 @@ void on_ended(Turn& turn, Service& service, Instance& instance, const std::strin
     instance.last_exit = how;
     if (instance.ending == Ending::remove) return become(turn, instance, InstanceState::gone, how);
     if (instance.ending == Ending::park) {
-        give_up_sockets(turn, instance);
+        instance.sockets.clear();
         return become(turn, instance, InstanceState::completed, how + ", told to stop");
     }
     if (instance.ending == Ending::restart) {

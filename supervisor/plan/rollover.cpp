@@ -164,12 +164,8 @@ void settle(Turn& turn, Service& service) {
     turn.announce(forward ? "rollout.completed" : "rollout.returned", service.name, fmt::format("revision {} is in place", service.current));
 }
 
-void remove_gone(Turn& turn, Service& service) {
-    std::erase_if(service.instances, [&](const Instance& instance) {
-        if (instance.state != InstanceState::gone) return false;
-        for (const auto& socket : instance.sockets) turn.given_up.insert(socket.place);
-        return true;
-    });
+void remove_gone(Service& service) {
+    std::erase_if(service.instances, [](const Instance& instance) { return instance.state == InstanceState::gone; });
 }
 
 // Revisions nobody holds and nobody would go back to are forgotten.
@@ -287,14 +283,17 @@ void roll(Turn& turn, Service& service) {
 
 void reconcile(Turn& turn, Service& service) {
     turn.out.touched.insert(service.name);
-    remove_gone(turn, service);
+    remove_gone(service);
     if (!wanted(turn.state, service)) {
         stop_all(turn, service);
         // Its time begins anew with the next start. There is no way back to finish when nothing is left.
         service.rollout_began = 0;
         if (service.instances.empty() && service.phase == RolloutPhase::going_back) service.phase = RolloutPhase::settled;
     } else {
-        if (service.rollout_began == 0) service.rollout_began = turn.now;
+        // It waits for others: that is no fault of the new revision.
+        const bool blocked = !dependencies_ready(turn.state, service) &&
+                             std::any_of(service.instances.begin(), service.instances.end(), [](const Instance& i) { return i.state == InstanceState::waiting; });
+        if (service.rollout_began == 0 || blocked) service.rollout_began = turn.now;
         judge(turn, service);
         roll(turn, service);
         if (dependencies_ready(turn.state, service)) {
@@ -303,7 +302,7 @@ void reconcile(Turn& turn, Service& service) {
             }
         }
     }
-    remove_gone(turn, service);
+    remove_gone(service);
     if (wanted(turn.state, service)) settle(turn, service);
     prune(service);
 }

@@ -32,6 +32,12 @@ std::map<std::string, Table> steering_tables(const model::State& state, const mo
     for (const Instance& instance : service.instances) {
         for (const auto& socket : instance.sockets) tables.try_emplace(socket.listener, Table{true, {}});
     }
+    if (!wanted(state, service) && state.counters.kernel_steering) {
+        // Also where no instance is left: a socket that is open for nobody would make clients wait.
+        for (const auto& listener : find_revision(service, service.current)->listeners) {
+            if (can_steer(listener)) tables.try_emplace(identity(listener), Table{true, {}});
+        }
+    }
     std::map<std::string, Rank> best;
     // A listener that passes from one service to another has holders in both: whoever is ready serves it.
     for (const auto& [name, holder] : state.services) {

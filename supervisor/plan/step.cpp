@@ -144,7 +144,7 @@ class Apply {
                 if (instance.state != InstanceState::stopping) become(turn_, instance, InstanceState::stopping, "fast stop");
                 turn_.act(model::SignalProcess{instance.id, spec_of(service, instance).stop.signal, false});
                 instance.since = turn_.now;
-                instance.deadline = turn_.now + std::min<Millis>(limits_fast, spec_of(service, instance).stop.kill_timeout);
+                instance.deadline = std::min(instance.deadline, turn_.now + std::min<Millis>(limits_fast, spec_of(service, instance).stop.kill_timeout));
             }
         }
     }

@@ -121,8 +121,11 @@ class Machine {
             upgrade_.generation = 0;
             return go_back("it ended while its judge was being replaced");
         }
-        if (upgrade_.phase == UpgradePhase::committed) return act(LeaveForGood{});
         // The note is written before the keeper is asked: what was asked last may not have happened.
+        if (upgrade_.phase == UpgradePhase::committed) {
+            if (event.owner == own_) act(GiveInstances{upgrade_.generation});
+            return act(LeaveForGood{});
+        }
         if (upgrade_.phase == UpgradePhase::handed && event.owner == own_) return act(GiveInstances{upgrade_.generation});
         if (upgrade_.phase == UpgradePhase::proved && event.owner != own_) return act(TakeInstances{});
         if (upgrade_.phase == UpgradePhase::trial && lives(event.ready)) act(ProbeCandidate{upgrade_.generation});
@@ -138,11 +141,12 @@ class Machine {
         upgrade_.deadline = never;
     }
     void hand_over() {
-        act(GiveInstances{upgrade_.generation});
         become(UpgradePhase::handed);
         if (upgrade_.automatic) upgrade_.deadline = now_ + upgrade_.soak;
+        // Told first: once the instances are given away, the history is the other's to write.
         report("upgrade.handed", fmt::format("generation {} owns the instances{}", upgrade_.generation,
                                              upgrade_.automatic ? fmt::format("; soaking for {}", format_duration(upgrade_.soak)) : ""));
+        act(GiveInstances{upgrade_.generation});
     }
     void commit() {
         become(UpgradePhase::committed);

@@ -66,12 +66,14 @@ struct Capture::State : std::enable_shared_from_this<State> {
     bool destroyed = false;
 };
 
-Capture::Capture(boost::asio::io_context& context, sys::UniqueFd pipe, std::function<void(std::string_view line)> on_line,
-                 std::function<void()> on_end)
+Capture::Capture(boost::asio::io_context& context, sys::UniqueFd pipe,
+                 std::function<void(std::string_view line)> on_line, std::function<void()> on_end)
     : state_(std::make_shared<State>(std::move(on_line), std::move(on_end))) {
-    // The state owns the readiness, which is destroyed with the Capture: the pointer outlives the turns.
+    // The state owns the readiness, which is destroyed with the Capture: the pointer outlives the
+    // turns.
     State* const state = state_.get();
-    state_->readiness.emplace(context, std::move(pipe), [state] { return state->read(limits::captured_turn_bytes); });
+    state_->readiness.emplace(context, std::move(pipe),
+                              [state] { return state->read(limits::captured_turn_bytes); });
 }
 
 Capture::~Capture() {

@@ -10,7 +10,8 @@ void Lines::add(std::string_view bytes) {
     pending_.erase(0, start_);
     start_ = 0;
     pending_.reserve(pending_.size() + bytes.size());
-    std::copy_if(bytes.begin(), bytes.end(), std::back_inserter(pending_), [](char c) { return c != '\r'; });
+    std::copy_if(bytes.begin(), bytes.end(), std::back_inserter(pending_),
+                 [](char c) { return c != '\r'; });
 }
 
 std::optional<std::string> Lines::next() {

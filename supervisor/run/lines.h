@@ -14,7 +14,8 @@ class Lines {
     explicit Lines(std::size_t longest) : longest_(longest) {}
 
     void add(std::string_view bytes);
-    // The next whole line, or full piece of a long one, in valid UTF-8; without its end, without '\r'.
+    // The next whole line, or full piece of a long one, in valid UTF-8; without its end, without
+    // '\r'.
     std::optional<std::string> next();
     // What came since the last end of line, when no more will come.
     std::optional<std::string> rest();

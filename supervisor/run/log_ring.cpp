@@ -14,6 +14,9 @@ constexpr std::uint64_t ring_magic = 0x676E69722D676F6CULL;
 constexpr std::uint64_t ring_version = 1;
 constexpr std::size_t least_bytes = 4 * 1024;
 constexpr std::uint64_t records_per_mark = 64;
+// What is larger is no record. A change of these limits needs a new version.
+constexpr std::uint64_t record_bytes_max =
+    32 + limits::log_instance_bytes + limits::captured_line_bytes + 7;
 
 struct RecordHeader {
     std::uint32_t size = 0;
@@ -24,12 +27,14 @@ struct RecordHeader {
     std::uint32_t text_bytes = 0;
 };
 static_assert(sizeof(RecordHeader) == 32);
-constexpr std::size_t checksum_end = offsetof(RecordHeader, checksum) + sizeof(RecordHeader::checksum);
+constexpr std::size_t checksum_end =
+    offsetof(RecordHeader, checksum) + sizeof(RecordHeader::checksum);
 
 // FNV-1a, folded: it is to find torn and foreign bytes, not to keep anybody out.
 std::uint32_t checksum_of(std::span<const std::byte> bytes) {
     std::uint64_t hash = 0xCBF29CE484222325ULL;
-    for (const std::byte byte : bytes) hash = (hash ^ static_cast<std::uint64_t>(byte)) * 0x100000001B3ULL;
+    for (const std::byte byte : bytes)
+        hash = (hash ^ static_cast<std::uint64_t>(byte)) * 0x100000001B3ULL;
     return static_cast<std::uint32_t>(hash ^ (hash >> 32U));
 }
 
@@ -63,7 +68,9 @@ struct LogRing::Record {
     std::vector<char> bytes;  // name and text
 
     std::string_view instance() const { return {bytes.data(), header.instance_bytes}; }
-    std::string_view text() const { return {bytes.data() + header.instance_bytes, header.text_bytes}; }
+    std::string_view text() const {
+        return {bytes.data() + header.instance_bytes, header.text_bytes};
+    }
 };
 
 LogRing::LogRing(sys::UniqueFd descriptor, sys::Mapping mapping)
@@ -97,17 +104,21 @@ Result<LogRing> LogRing::open(const sys::UniqueFd& descriptor) {
     if (!copy) return copy.error();
     auto mapping = sys::Mapping::map(*copy);
     if (!mapping) return mapping.error().context("the captured lines");
-    if (mapping->bytes().size() < least_bytes) return failed("the captured lines: the file is too short");
+    if (mapping->bytes().size() < least_bytes)
+        return failed("the captured lines: the file is too short");
     LogRing ring(std::move(*copy), std::move(*mapping));
     const Header& header = ring.header();
-    if (load(header.magic) != ring_magic) return failed("the captured lines: the file is something else");
+    if (load(header.magic) != ring_magic)
+        return failed("the captured lines: the file is something else");
     if (header.version != ring_version) {
-        return failed("the captured lines: version " + std::to_string(header.version) + " is not known here");
+        return failed("the captured lines: version " + std::to_string(header.version) +
+                      " is not known here");
     }
     const std::uint64_t tail = load(header.tail);
     const std::uint64_t head = load(header.head);
-    const bool sound = header.bytes == ring.mapping_.bytes().size() && tail <= head && head - tail <= ring.room().size() &&
-                       tail % 8 == 0 && head % 8 == 0 && header.bytes % 8 == 0;
+    const bool sound = header.bytes == ring.mapping_.bytes().size() && tail <= head &&
+                       head - tail <= ring.room().size() && tail % 8 == 0 && head % 8 == 0 &&
+                       header.bytes % 8 == 0;
     if (!sound) return failed("the captured lines: the sizes in the file do not agree");
     return ring;
 }
@@ -133,8 +144,10 @@ std::optional<LogRing::Record> LogRing::read(std::uint64_t position, std::uint64
     if (head - position < sizeof(RecordHeader)) return std::nullopt;
     RecordHeader header;
     copy_out(position, std::as_writable_bytes(std::span(&header, 1)));
-    const std::uint64_t used = sizeof(header) + std::uint64_t{header.instance_bytes} + header.text_bytes;
-    if (header.size % 8 != 0 || header.size < used || header.size > head - position) return std::nullopt;
+    const std::uint64_t used =
+        sizeof(header) + std::uint64_t{header.instance_bytes} + header.text_bytes;
+    const std::uint64_t most = std::min(record_bytes_max, head - position);
+    if (header.size % 8 != 0 || header.size < used || header.size > most) return std::nullopt;
 
     std::vector<std::byte> whole(header.size);
     copy_out(position, whole);
@@ -148,11 +161,22 @@ std::optional<LogRing::Record> LogRing::read(std::uint64_t position, std::uint64
     return record;
 }
 
+// The first record at `position` or after it, and its position. Only in a ring that somebody has
+// spoilt does it not stand at `position`; then it is looked for.
+std::optional<LogRing::Record> LogRing::seek(std::uint64_t& position, std::uint64_t head) const {
+    while (position < head) {
+        if (auto record = read(position, head)) return record;
+        // Meanwhile another process may have given up what stood here.
+        position = std::max(position + 8, load(header().tail));
+    }
+    return std::nullopt;
+}
+
 // Learns of what was written since the last look, by this process or another.
 void LogRing::follow() const {
     const std::uint64_t tail = load(header().tail);
     const std::uint64_t head = load(header().head);
-    while (!marks_.empty() && marks_.front().position < tail) marks_.pop_front();
+    forget_until(tail);
     if (known_head_ == head) return;
     std::uint64_t position = known_head_;
     if (position < tail || position > head) {
@@ -160,13 +184,7 @@ void LogRing::follow() const {
         known_records_ = 0;
         position = tail;
     }
-    while (position < head) {
-        const auto record = read(position, head);
-        if (!record) {
-            // What cannot be read hides what follows it; what is written from now on gets a mark at once.
-            known_records_ = 0;
-            break;
-        }
+    while (const auto record = seek(position, head)) {
         note(record->header.number, position);
         position += record->header.size;
     }
@@ -177,17 +195,19 @@ void LogRing::note(std::uint64_t number, std::uint64_t position) const {
     if (known_records_++ % records_per_mark == 0) marks_.push_back({number, position});
 }
 
+void LogRing::forget_until(std::uint64_t tail) const {
+    while (!marks_.empty() && marks_.front().position < tail) marks_.pop_front();
+}
+
 // Makes room for `size` bytes at `position` by moving the tail past the oldest records.
 void LogRing::give_up_until(std::uint64_t position, std::uint64_t size) {
     std::uint64_t tail = load(header().tail);
     while (position + size - tail > room().size()) {
-        RecordHeader oldest;
-        copy_out(tail, std::as_writable_bytes(std::span(&oldest, 1)));
-        const bool whole = oldest.size >= sizeof(oldest) && oldest.size % 8 == 0 && oldest.size <= position - tail;
-        // Where the oldest cannot be told from the next, all go.
-        tail = whole ? tail + oldest.size : position;
+        const auto oldest = seek(tail, position);
+        tail = oldest ? tail + oldest->header.size : position;
     }
     store(header().tail, tail);
+    forget_until(tail);
     // Before any of what follows is seen by another process.
     std::atomic_thread_fence(std::memory_order_seq_cst);
 }
@@ -200,7 +220,8 @@ void LogRing::append(std::string_view instance, std::string_view text, Millis wa
     record.wall = wall;
     record.instance_bytes = static_cast<std::uint32_t>(instance.size());
     record.text_bytes = static_cast<std::uint32_t>(text.size());
-    record.size = static_cast<std::uint32_t>((sizeof(record) + instance.size() + text.size() + 7) / 8 * 8);
+    record.size =
+        static_cast<std::uint32_t>((sizeof(record) + instance.size() + text.size() + 7) / 8 * 8);
     std::vector<std::byte> whole(record.size);
     const auto put = [&whole](std::size_t at, const void* from, std::size_t size) {
         if (size > 0) std::memcpy(whole.data() + at, from, size);
@@ -217,27 +238,29 @@ void LogRing::append(std::string_view instance, std::string_view text, Millis wa
     // The number first: a writer killed between the two leaves a gap, never the same number twice.
     store(header().last, record.number);
     store(header().head, head + record.size);
-    if (known_head_ == head && head > 0) {
-        note(record.number, head);
-        known_head_ = head + record.size;
-    }
-    follow();
+    // What others wrote is learnt when somebody asks for it; a new master should not lose time on
+    // it.
+    if (known_head_ != head) return;
+    note(record.number, head);
+    known_head_ = head + record.size;
 }
 
 // Adds the lines in [from, to), until there are `most`.
-void LogRing::collect(std::uint64_t from, std::uint64_t to, std::uint64_t after, std::string_view filter, std::size_t most,
+void LogRing::collect(std::uint64_t from, std::uint64_t to, std::uint64_t after,
+                      std::string_view filter, std::size_t most,
                       std::vector<model::LogLineView>& lines) const {
-    while (from < to && lines.size() < most) {
-        const auto record = read(from, to);
+    while (lines.size() < most) {
+        const auto record = seek(from, to);
         if (!record) break;
         from += record->header.size;
         if (record->header.number <= after || !matches(record->instance(), filter)) continue;
-        lines.push_back({record->header.number, format_wall(record->header.wall), std::string(record->instance()),
-                         std::string(record->text())});
+        lines.push_back({record->header.number, format_wall(record->header.wall),
+                         std::string(record->instance()), std::string(record->text())});
     }
 }
 
-std::vector<model::LogLineView> LogRing::after(std::uint64_t number, std::string_view filter, std::size_t most) const {
+std::vector<model::LogLineView> LogRing::after(std::uint64_t number, std::string_view filter,
+                                               std::size_t most) const {
     follow();
     const auto later = [](std::uint64_t wanted, const Mark& mark) { return wanted < mark.number; };
     const auto next = std::upper_bound(marks_.begin(), marks_.end(), number, later);
@@ -262,16 +285,19 @@ std::vector<model::LogLineView> LogRing::last(std::string_view filter, std::size
         count += parts.back().size();
         to = from;
     };
-    for (auto mark = marks_.rbegin(); mark != marks_.rend() && count < most; ++mark) look(mark->position);
+    for (auto mark = marks_.rbegin(); mark != marks_.rend() && count < most; ++mark)
+        look(mark->position);
     const std::uint64_t tail = load(header().tail);
     if (count < most && tail < to) look(tail);
 
     std::vector<model::LogLineView> lines;
     std::size_t spare = count - std::min(count, most);  // of the oldest part
     for (auto part = parts.rbegin(); part != parts.rend(); ++part) {
-        const auto first = part->begin() + static_cast<std::ptrdiff_t>(std::min(spare, part->size()));
+        const auto first =
+            part->begin() + static_cast<std::ptrdiff_t>(std::min(spare, part->size()));
         spare -= std::min(spare, part->size());
-        lines.insert(lines.end(), std::make_move_iterator(first), std::make_move_iterator(part->end()));
+        lines.insert(lines.end(), std::make_move_iterator(first),
+                     std::make_move_iterator(part->end()));
     }
     return lines;
 }

@@ -14,7 +14,8 @@ namespace {
 
 // Any user's program may write to its socket.
 constexpr unsigned everybody_writes = 0666;
-// More cannot wait: the kernel lets ten datagrams queue (net.unix.max_dgram_qlen) unless it was raised.
+// More cannot wait: the kernel lets ten datagrams queue (net.unix.max_dgram_qlen) unless it was
+// raised.
 constexpr std::size_t drained_datagrams = 4'096;
 
 // Rounded up: who asks for a little more time gets it.
@@ -33,14 +34,17 @@ void parse_assignment(std::string_view line, model::Notified& said) {
     const std::string_view value = line.substr(sign + 1);
     if (name == "READY") said.ready = said.ready || value == "1";
     if (name == "STOPPING") said.stopping = said.stopping || value == "1";
-    if (name == "STATUS") said.status = std::string(cut_utf8(plain_line(value), limits::status_text_bytes));
+    if (name == "STATUS")
+        said.status = std::string(cut_utf8(plain_line(value), limits::status_text_bytes));
     if (name == "WATCHDOG" && value == "1") said.watchdog = true;
     if (name == "WATCHDOG" && value == "trigger") said.hung = true;
-    if (name == "EXTEND_TIMEOUT_USEC") said.extend = parse_microseconds(value).value_or(said.extend);
+    if (name == "EXTEND_TIMEOUT_USEC")
+        said.extend = parse_microseconds(value).value_or(said.extend);
 }
 
 bool says_something(const model::Notified& said) {
-    return said.ready || said.stopping || said.watchdog || said.hung || said.status || said.extend > 0;
+    return said.ready || said.stopping || said.watchdog || said.hung || said.status ||
+           said.extend > 0;
 }
 
 }  // namespace
@@ -92,10 +96,12 @@ Result<sys::UniqueFd> NotifySocket::create(const std::string& path) {
 }
 
 NotifySocket::NotifySocket(boost::asio::io_context& context, sys::UniqueFd socket,
-                           std::function<void(model::Notified)> on_notified, std::optional<std::uint32_t> user)
+                           std::function<void(model::Notified)> on_notified,
+                           std::optional<std::uint32_t> user)
     : state_(std::make_shared<State>(std::move(on_notified), user)) {
     State* const state = state_.get();
-    state_->readiness.emplace(context, std::move(socket), [state] { return state->read(limits::notify_turn_datagrams); });
+    state_->readiness.emplace(context, std::move(socket),
+                              [state] { return state->read(limits::notify_turn_datagrams); });
 }
 
 NotifySocket::~NotifySocket() {

@@ -1,5 +1,5 @@
-// sd_notify: what an instance says of itself, in datagrams to the socket named by NOTIFY_SOCKET. Each
-// instance has a socket of its own, so who speaks is known. See sd_notify(3). One thread.
+// sd_notify: what an instance says of itself, in datagrams to the socket named by NOTIFY_SOCKET.
+// Each instance has a socket of its own, so who speaks is known. See sd_notify(3). One thread.
 #pragma once
 
 #include <cstdint>
@@ -18,8 +18,9 @@
 namespace baton::run {
 
 // One datagram. Understood: READY=1, STOPPING=1, STATUS=, WATCHDOG=1, WATCHDOG=trigger (`hung`) and
-// EXTEND_TIMEOUT_USEC=. Everything else is ignored, RELOADING=1, MAINPID= and FDSTORE=1 too: what is
-// ready stays ready while it reloads, the main process is the one that was started, and nothing is stored.
+// EXTEND_TIMEOUT_USEC=. Everything else is ignored, RELOADING=1, MAINPID= and FDSTORE=1 too: what
+// is ready stays ready while it reloads, the main process is the one that was started, and nothing
+// is stored.
 model::Notified parse_notify(std::string_view datagram);
 
 class NotifySocket {
@@ -27,11 +28,12 @@ class NotifySocket {
     // A socket for one instance, which may run as any user. What was left at `path` is replaced.
     static Result<sys::UniqueFd> create(const std::string& path);
 
-    // `on_notified` gets what each datagram says, without an id; it may destroy this. Datagrams longer
-    // than limits::notify_bytes are dropped. With `user` given, only those of root, of this process's
-    // user and of `user` count. Descriptors sent along are closed when the datagram was handled, which is
-    // what a sender of BARRIER=1 waits for.
-    NotifySocket(boost::asio::io_context& context, sys::UniqueFd socket, std::function<void(model::Notified)> on_notified,
+    // `on_notified` gets what each datagram says, without an id; it may destroy this. Datagrams
+    // longer than limits::notify_bytes are dropped. With `user` given, only those of root, of this
+    // process's user and of `user` count. Descriptors sent along are closed when the datagram was
+    // handled, which is what a sender of BARRIER=1 waits for.
+    NotifySocket(boost::asio::io_context& context, sys::UniqueFd socket,
+                 std::function<void(model::Notified)> on_notified,
                  std::optional<std::uint32_t> user = std::nullopt);
     ~NotifySocket();
     NotifySocket(const NotifySocket&) = delete;

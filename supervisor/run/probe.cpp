@@ -2,6 +2,7 @@
 
 #include <cctype>
 
+#include <fmt/core.h>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/generic/stream_protocol.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -9,7 +10,6 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http.hpp>
-#include <fmt/core.h>
 
 #include "base/limits.h"
 #include "run/utf8.h"
@@ -28,7 +28,8 @@ constexpr auto awaiting = asio::as_tuple(asio::use_awaitable);
 
 // The timer's handler may still be queued when the probe is over; so it shares what it touches.
 struct Connection {
-    explicit Connection(const asio::any_io_executor& executor) : socket(executor), timer(executor) {}
+    explicit Connection(const asio::any_io_executor& executor)
+        : socket(executor), timer(executor) {}
     Socket socket;
     asio::steady_timer timer;
     bool expired = false;
@@ -49,23 +50,25 @@ void limit_time(const std::shared_ptr<Connection>& connection, Millis timeout) {
 std::string describe(const error_code& ec) {
     if (ec == http::error::end_of_stream) return "the connection was closed without an answer";
     if (ec == http::error::partial_message) return "the connection was closed within the answer";
-    if (ec == asio::error::no_buffer_space) return "its queue is full";
     if (ec.category() == http::make_error_code(http::error::bad_version).category()) {
         return "no HTTP answer: " + ec.message();
     }
     std::string text = ec.message();
-    if (!text.empty()) text[0] = static_cast<char>(std::tolower(static_cast<unsigned char>(text[0])));
+    if (!text.empty())
+        text[0] = static_cast<char>(std::tolower(static_cast<unsigned char>(text[0])));
     return text;
 }
 
 Error failure(const Connection& connection, const ProbeTarget& target, const error_code& ec) {
+    if (ec == asio::error::no_buffer_space) return failed("its queue is full");
     if (connection.expired) return failed("no answer within " + format_duration(target.timeout));
     return Error(describe(ec), ec.category() == boost::system::system_category() ? ec.value() : 0);
 }
 
 http::request<http::empty_body> make_request(const ProbeTarget& target) {
     http::request<http::empty_body> request(http::verb::get, target.path, 11);
-    request.set(http::field::host, is_unix(target.address) ? "localhost" : to_string(target.address));
+    request.set(http::field::host,
+                is_unix(target.address) ? "localhost" : to_string(target.address));
     request.set(http::field::user_agent, "baton-probe/" BATON_VERSION_TEXT);
     request.set(http::field::accept, "*/*");
     request.set(http::field::connection, "close");
@@ -81,10 +84,29 @@ std::string describe_answer(const http::response<http::string_body>& answer) {
     return fmt::format("{}: {}", reason, plain_line(cut_utf8(line, limits::probe_reason_bytes)));
 }
 
-// Whether somebody has cancelled the coroutine, at a moment when no operation was there to be ended.
+// Whether somebody has cancelled the coroutine, at a moment when no operation was there to be
+// ended.
 asio::awaitable<bool> is_cancelled() {
     const auto state = co_await asio::this_coro::cancellation_state;
     co_return state.cancelled() != asio::cancellation_type::none;
+}
+
+// A unix socket whose queue is full says so at once (EAGAIN), and Asio takes it for connected. What
+// tcp does by itself is done here: to try again as long as there is time.
+asio::awaitable<error_code> connect(std::shared_ptr<Connection> connection,
+                                    sys::SocketAddress address) {
+    const asio::generic::stream_protocol::endpoint endpoint(address.get(), address.length);
+    asio::steady_timer pause(connection->timer.get_executor());
+    for (;;) {
+        auto [refused] = co_await connection->socket.async_connect(endpoint, awaiting);
+        if (refused) co_return refused;
+        error_code unconnected;
+        connection->socket.remote_endpoint(unconnected);
+        if (unconnected != asio::error::not_connected) co_return unconnected;
+        pause.expires_after(std::chrono::milliseconds(limits::probe_queue_pause));
+        auto [cancelled] = co_await pause.async_wait(awaiting);
+        if (cancelled || connection->expired) co_return error_code(asio::error::no_buffer_space);
+    }
 }
 
 asio::awaitable<Result<void>> ask(std::shared_ptr<Connection> connection, ProbeTarget target) {
@@ -92,21 +114,24 @@ asio::awaitable<Result<void>> ask(std::shared_ptr<Connection> connection, ProbeT
     http::request_serializer<http::empty_body> serializer(request);
     auto [unsent, sent] = co_await http::async_write(connection->socket, serializer, awaiting);
     // A program may answer and close before it has read everything: what it said counts.
-    const bool broken = unsent == asio::error::broken_pipe || unsent == asio::error::connection_reset;
+    const bool broken =
+        unsent == asio::error::broken_pipe || unsent == asio::error::connection_reset;
     if (unsent && !broken) co_return failure(*connection, target, unsent);
 
     boost::beast::flat_buffer buffer(limits::probe_response_bytes);
     http::response_parser<http::string_body> parser;
     parser.header_limit(limits::probe_response_bytes);
     parser.body_limit(limits::probe_response_bytes);
-    auto [no_header, header] = co_await http::async_read_header(connection->socket, buffer, parser, awaiting);
+    auto [no_header, header] =
+        co_await http::async_read_header(connection->socket, buffer, parser, awaiting);
     const unsigned status = parser.get().result_int();
     const bool passed = status >= 200 && status < 400;
     // An answer that says it is too long to be read is judged by its status.
     const bool too_long = no_header == http::error::body_limit;
     if (no_header && !too_long) co_return failure(*connection, target, no_header);
     if (!too_long) {
-        auto [no_body, body] = co_await http::async_read(connection->socket, buffer, parser, awaiting);
+        auto [no_body, body] =
+            co_await http::async_read(connection->socket, buffer, parser, awaiting);
         const bool cut = no_body && no_body != http::error::body_limit;
         if (cut && passed) co_return failure(*connection, target, no_body);
     }
@@ -122,14 +147,14 @@ asio::awaitable<Result<void>> probe(sys::UniqueFd socket, ProbeTarget target) {
     const auto executor = co_await asio::this_coro::executor;
     const auto connection = std::make_shared<Connection>(executor);
     error_code ec;
-    connection->socket.assign(asio::generic::stream_protocol(address->family(), 0), socket.get(), ec);
+    connection->socket.assign(asio::generic::stream_protocol(address->family(), 0), socket.get(),
+                              ec);
     if (ec) co_return failed("watch the probe's socket: " + ec.message());
     static_cast<void>(socket.release());
     connection->socket.non_blocking(true, ec);
     limit_time(connection, target.timeout);
 
-    const asio::generic::stream_protocol::endpoint endpoint(address->get(), address->length);
-    auto [refused] = co_await connection->socket.async_connect(endpoint, awaiting);
+    const error_code refused = co_await connect(connection, *address);
     const bool cancelled = co_await is_cancelled();
     Result<void> result;
     if (cancelled) {

@@ -16,8 +16,13 @@ namespace asio = boost::asio;
 
 // The coroutine keeps it alive; `stopped` keeps it from doing anything more.
 struct ProbeLoop::Run {
-    Run(asio::io_context& context, const model::ProbeSpec& probe_spec, Factory make, Callback change)
-        : spec(probe_spec), factory(std::move(make)), on_change(std::move(change)), pace(probe_spec), timer(context) {}
+    Run(asio::io_context& context, const model::ProbeSpec& probe_spec, Factory make,
+        Callback change)
+        : spec(probe_spec),
+          factory(std::move(make)),
+          on_change(std::move(change)),
+          pace(probe_spec),
+          timer(context) {}
 
     void finish_attempt() {
         if (const auto done = std::exchange(under_way, nullptr)) done();
@@ -81,11 +86,13 @@ void rethrow(const std::exception_ptr& failure) {
 
 }  // namespace
 
-ProbeLoop::ProbeLoop(asio::io_context& context, const model::ProbeSpec& spec, Factory factory, Callback on_change)
+ProbeLoop::ProbeLoop(asio::io_context& context, const model::ProbeSpec& spec, Factory factory,
+                     Callback on_change)
     : run_(std::make_shared<Run>(context, spec, std::move(factory), std::move(on_change))) {
     // The handler shares the run: the signal must outlive the operation that is bound to it.
     auto ended = [run = run_](const std::exception_ptr& failure) { rethrow(failure); };
-    asio::co_spawn(context, go_on(run_), asio::bind_cancellation_slot(run_->cancel.slot(), std::move(ended)));
+    asio::co_spawn(context, go_on(run_),
+                   asio::bind_cancellation_slot(run_->cancel.slot(), std::move(ended)));
 }
 
 ProbeLoop::~ProbeLoop() {

@@ -30,9 +30,11 @@ std::optional<bool> ProbePace::note(Millis began, bool passed) {
 Millis ProbePace::next(Millis began) {
     const bool attempted = std::exchange(noted_, false);
     if (!attempted || !hurries()) return began + spec_.interval;
-    wait_ = std::clamp<Millis>(wait_ * 2, limits::probe_first_interval, std::max(spec_.interval, limits::probe_first_interval));
+    wait_ = std::clamp<Millis>(wait_ * 2, limits::probe_first_interval,
+                               std::max(spec_.interval, limits::probe_first_interval));
     // One of the attempts is always due exactly when a failure counts again.
-    return std::min(began + std::min(wait_, spec_.interval), std::max(counted_ + spec_.interval, began + 1));
+    return std::min(began + std::min(wait_, spec_.interval),
+                    std::max(counted_ + spec_.interval, began + 1));
 }
 
 }  // namespace baton::run

@@ -13,11 +13,11 @@ class ProbePace {
   public:
     explicit ProbePace(const model::ProbeSpec& spec) : spec_(spec) {}
 
-    // An attempt that began at `began` has passed or failed. A verdict, where it is the first or has
-    // changed: true passed, false failed.
+    // An attempt that began at `began` has passed or failed. A verdict, where it is the first or
+    // has changed: true passed, false failed.
     std::optional<bool> note(Millis began, bool passed);
-    // When the attempt after the one that began at `began` should begin; call after note(), or without
-    // it where there was no attempt.
+    // When the attempt after the one that began at `began` should begin; call after note(), or
+    // without it where there was no attempt.
     Millis next(Millis began);
 
   private:
@@ -30,8 +30,8 @@ class ProbePace {
     bool noted_ = false;     // since the last next()
     std::uint32_t successes_ = 0;
     std::uint32_t failures_ = 0;
-    Millis counted_ = 0;     // when the last counted failure began
-    Millis wait_ = 0;        // the last wait of the hurried phase
+    Millis counted_ = 0;  // when the last counted failure began
+    Millis wait_ = 0;     // the last wait of the hurried phase
 };
 
 }  // namespace baton::run

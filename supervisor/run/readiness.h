@@ -1,5 +1,5 @@
-// Waits until a descriptor can be read, again and again. One thread, the io_context's. May be destroyed
-// at any time, also by what it calls; then it calls nothing more.
+// Waits until a descriptor can be read, again and again. One thread, the io_context's. May be
+// destroyed at any time, also by what it calls; then it calls nothing more.
 #pragma once
 
 #include <functional>
@@ -13,9 +13,10 @@ namespace baton::run {
 
 class Readiness {
   public:
-    // Calls `turn` each time there is something to read, until it returns false. One turn should read a
-    // bounded amount: what is left brings the next turn, after those of the others.
-    Readiness(boost::asio::io_context& context, sys::UniqueFd descriptor, std::function<bool()> turn);
+    // Calls `turn` each time there is something to read, until it returns false. One turn should
+    // read a bounded amount: what is left brings the next turn, after those of the others.
+    Readiness(boost::asio::io_context& context, sys::UniqueFd descriptor,
+              std::function<bool()> turn);
     ~Readiness();
     Readiness(const Readiness&) = delete;
     Readiness& operator=(const Readiness&) = delete;

@@ -56,7 +56,8 @@ std::string_view cut_utf8(std::string_view text, std::size_t limit) {
 
 std::string plain_line(std::string_view bytes) {
     std::string text = valid_utf8(bytes);
-    std::replace_if(text.begin(), text.end(), [](unsigned char c) { return c < 0x20 || c == 0x7F; }, '?');
+    std::replace_if(
+        text.begin(), text.end(), [](unsigned char c) { return c < 0x20 || c == 0x7F; }, '?');
     return text;
 }
 

@@ -1,4 +1,5 @@
-// Text that programs hand us is shown to people and put into JSON: it must be UTF-8, whatever it was.
+// Text that programs hand us is shown to people and put into JSON: it must be UTF-8, whatever it
+// was.
 #pragma once
 
 #include <cstddef>

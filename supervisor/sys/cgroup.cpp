@@ -106,7 +106,8 @@ Cgroups Cgroups::probe(const CgroupSurroundings& surroundings) {
     } else if (own->hybrid || is_root) {
         settled = groups.settle_beside(surroundings, cgroup);
     } else if (surroundings.systemd && !own->namespace_root && !is_delegated(cgroup)) {
-        settled = failed(cgroup + " belongs to systemd; Delegate=yes in the unit would give it to batond");
+        settled = failed(cgroup +
+                         " belongs to systemd; Delegate=yes in the unit would give it to batond");
     } else {
         settled = groups.settle_in_own(surroundings, cgroup);
     }
@@ -117,11 +118,13 @@ Cgroups Cgroups::probe(const CgroupSurroundings& surroundings) {
     return groups;
 }
 
-Result<void> Cgroups::settle_in_own(const CgroupSurroundings& surroundings, const std::string& cgroup) {
+Result<void> Cgroups::settle_in_own(const CgroupSurroundings& surroundings,
+                                    const std::string& cgroup) {
     const auto stranger = find_stranger(cgroup, surroundings.keeper);
     if (!stranger) return stranger.error();
     if (*stranger) {
-        const std::string who = **stranger == 0 ? "of another pid namespace" : fmt::format("{}", **stranger);
+        const std::string who =
+            **stranger == 0 ? "of another pid namespace" : fmt::format("{}", **stranger);
         return failed(fmt::format("{} is shared with others (process {})", cgroup, who));
     }
     const std::string leaf = fmt::format("{}/{}", cgroup, leaf_name);
@@ -132,7 +135,8 @@ Result<void> Cgroups::settle_in_own(const CgroupSurroundings& surroundings, cons
     return {};
 }
 
-Result<void> Cgroups::settle_beside(const CgroupSurroundings& surroundings, const std::string& cgroup) {
+Result<void> Cgroups::settle_beside(const CgroupSurroundings& surroundings,
+                                    const std::string& cgroup) {
     remove_of_dead_keepers(cgroup);
     base_ = cgroup + "/" + keeper_directory(surroundings.keeper);
     if (auto made = make_directory(base_); !made) return made;
@@ -169,46 +173,54 @@ std::string Cgroups::path_of(const std::string& name) const {
 
 Result<void> Cgroups::check_limits(bool memory, bool cpu) const {
     if (base_.empty()) return failed("no cgroups: " + why_not_);
-    if (memory && !controllers_.contains("memory")) return failed("no limit of memory: " + why_not_);
+    if (memory && !controllers_.contains("memory"))
+        return failed("no limit of memory: " + why_not_);
     if (cpu && !controllers_.contains("cpu")) return failed("no limit of cpu: " + why_not_);
     return {};
 }
 
-Result<void> Cgroups::limit(const std::string& path, const char* controller, const std::string& file,
-                            const std::string& value) const {
+Result<void> Cgroups::limit(const std::string& path, const char* controller,
+                            const std::string& file, const std::string& value) const {
     // A group that is used again may have the limit of its past.
     if (!controllers_.contains(controller)) return {};
     return write_word(path + "/" + file, value);
 }
 
-Result<Cgroups::Place> Cgroups::make(const std::string& name, std::uint64_t memory_bytes, double cpu) {
+Result<Cgroups::Place> Cgroups::make(const std::string& name, std::uint64_t memory_bytes,
+                                     double cpu) {
     const auto context = [&](const Error& error) { return error.context("cgroup of " + name); };
-    if (auto possible = check_limits(memory_bytes > 0, cpu > 0); !possible) return context(possible.error());
+    if (auto possible = check_limits(memory_bytes > 0, cpu > 0); !possible)
+        return context(possible.error());
     remove_remembered();
     const std::string path = path_of(name);
     to_remove_.erase(path);
     if (auto made = make_directory(path); !made) return context(made.error());
     const auto present = read_words(path + "/cgroup.procs");
     if (!present) return context(present.error());
-    if (!present->empty()) return failed(fmt::format("cgroup of {}: {} has processes already", name, path));
+    if (!present->empty())
+        return failed(fmt::format("cgroup of {}: {} has processes already", name, path));
 
     const std::string memory = memory_bytes == 0 ? "max" : std::to_string(memory_bytes);
-    const double quota = std::max(cpu_quota_least_us, std::floor(cpu * static_cast<double>(cpu_period_us)));
+    const double quota =
+        std::max(cpu_quota_least_us, std::floor(cpu * static_cast<double>(cpu_period_us)));
     const std::string share = cpu <= 0 ? "max" : fmt::format("{:.0f}", quota);
     Result<void> limited = limit(path, "memory", "memory.max", memory);
-    if (limited) limited = limit(path, "cpu", "cpu.max", fmt::format("{} {}", share, cpu_period_us));
+    if (limited)
+        limited = limit(path, "cpu", "cpu.max", fmt::format("{} {}", share, cpu_period_us));
     if (!limited) {
         static_cast<void>(remove(path));
         return context(limited.error());
     }
     Place place{UniqueFd(::open((path + "/cgroup.procs").c_str(), O_WRONLY | O_CLOEXEC)), path};
-    if (!place.procs.valid()) return context(Error::system("open " + path + "/cgroup.procs", errno));
+    if (!place.procs.valid())
+        return context(Error::system("open " + path + "/cgroup.procs", errno));
     return place;
 }
 
 bool Cgroups::is_ours(const std::string& path) const {
     const std::string prefix = fmt::format("{}/{}", base_, group_prefix);
-    return !base_.empty() && path.starts_with(prefix) && path.find('/', prefix.size()) == std::string::npos;
+    return !base_.empty() && path.starts_with(prefix) &&
+           path.find('/', prefix.size()) == std::string::npos;
 }
 
 Result<void> Cgroups::kill(const std::string& path) const {
@@ -226,7 +238,8 @@ Result<void> Cgroups::remove(const std::string& path) {
 }
 
 void Cgroups::remove_remembered() {
-    std::erase_if(to_remove_, [](const std::string& path) { return static_cast<bool>(remove_tree(path)); });
+    std::erase_if(to_remove_,
+                  [](const std::string& path) { return static_cast<bool>(remove_tree(path)); });
 }
 
 void Cgroups::dissolve() {

@@ -36,7 +36,8 @@ std::string unescape(std::string_view text) {
     for (std::size_t i = 0; i < text.size(); ++i) {
         int code = 0;
         const char* const digits = text.data() + i + 1;
-        if (text[i] == '\\' && i + 3 < text.size() && std::from_chars(digits, digits + 3, code, 8).ptr == digits + 3) {
+        if (text[i] == '\\' && i + 3 < text.size() &&
+            std::from_chars(digits, digits + 3, code, 8).ptr == digits + 3) {
             plain += static_cast<char>(code);
             i += 3;
         } else {
@@ -58,7 +59,8 @@ std::vector<Mount> cgroup2_mounts(std::string_view mounts) {
         const auto dash = line.find(" - ");
         const auto fields = split(line, " ");
         if (dash == std::string_view::npos || fields.size() < 5) continue;
-        if (line.substr(dash + 3).starts_with("cgroup2 ")) list.push_back({unescape(fields[3]), unescape(fields[4])});
+        if (line.substr(dash + 3).starts_with("cgroup2 "))
+            list.push_back({unescape(fields[3]), unescape(fields[4])});
     }
     return list;
 }
@@ -124,7 +126,8 @@ Result<OwnCgroup> find_own_cgroup(std::string_view mounts, std::string_view memb
         if (line.starts_with("0::/")) {
             path = line.substr(3);
         } else if (const auto colon = line.find(':'); colon != std::string_view::npos) {
-            const std::string_view controllers = line.substr(colon + 1, line.find(':', colon + 1) - colon - 1);
+            const std::string_view controllers =
+                line.substr(colon + 1, line.find(':', colon + 1) - colon - 1);
             if (!controllers.empty() && !controllers.starts_with("name=")) own.hybrid = true;
         }
     }
@@ -186,7 +189,8 @@ void remove_of_dead_keepers(const std::string& parent) {
 }
 
 Result<void> make_directory(const std::string& path) {
-    if (::mkdir(path.c_str(), 0755) != 0 && errno != EEXIST) return Error::system("create " + path, errno);
+    if (::mkdir(path.c_str(), 0755) != 0 && errno != EEXIST)
+        return Error::system("create " + path, errno);
     return {};
 }
 
@@ -194,7 +198,8 @@ Result<void> remove_tree(const std::string& path) {
     for (const std::string& name : directories_in(path)) {
         if (auto removed = remove_tree(path + "/" + name); !removed) return removed;
     }
-    if (::rmdir(path.c_str()) != 0 && errno != ENOENT) return Error::system("remove " + path, errno);
+    if (::rmdir(path.c_str()) != 0 && errno != ENOENT)
+        return Error::system("remove " + path, errno);
     return {};
 }
 

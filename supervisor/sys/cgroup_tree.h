@@ -22,7 +22,7 @@ bool file_exists(const std::string& path);
 struct OwnCgroup {
     std::string directory;  // where the v2 hierarchy shows this process's group
     bool namespace_root = false;
-    bool hybrid = false;    // v1 has controllers, so v2 lacks them
+    bool hybrid = false;  // v1 has controllers, so v2 lacks them
 };
 // From the texts of /proc/self/mountinfo and /proc/self/cgroup.
 Result<OwnCgroup> find_own_cgroup(std::string_view mounts, std::string_view membership);
@@ -31,9 +31,11 @@ Result<OwnCgroup> find_own_cgroup(std::string_view mounts, std::string_view memb
 bool is_delegated(const std::string& directory);
 // Whether `pid` is `ancestor` or descends from it.
 bool descends_from(pid_t pid, pid_t ancestor);
-// "baton-NAMESPACE-PID": one for each keeper, also of several pid namespaces that share a hierarchy.
+// "baton-NAMESPACE-PID": one for each keeper, also of several pid namespaces that share a
+// hierarchy.
 std::string keeper_directory(pid_t keeper);
-// Removes what keepers of this pid namespace that are gone have left in `parent`, if nothing lives in it.
+// Removes what keepers of this pid namespace that are gone have left in `parent`, if nothing lives
+// in it.
 void remove_of_dead_keepers(const std::string& parent);
 
 Result<void> make_directory(const std::string& path);  // one that is there is fine

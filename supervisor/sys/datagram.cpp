@@ -18,7 +18,8 @@ namespace {
 constexpr std::size_t most_descriptors = 253;
 
 void take_control(msghdr& message, Datagram& datagram) {
-    for (cmsghdr* part = CMSG_FIRSTHDR(&message); part != nullptr; part = CMSG_NXTHDR(&message, part)) {
+    for (cmsghdr* part = CMSG_FIRSTHDR(&message); part != nullptr;
+         part = CMSG_NXTHDR(&message, part)) {
         if (part->cmsg_level != SOL_SOCKET) continue;
         if (part->cmsg_type == SCM_CREDENTIALS) {
             ucred sender{};
@@ -48,10 +49,13 @@ Result<UniqueFd> open_datagram_socket(const std::string& path, mode_t mode) {
     }
     struct stat present {};
     if (::lstat(path.c_str(), &present) == 0) {
-        if (!S_ISSOCK(present.st_mode)) return failed("bind " + path + ": a file that is no socket is in the way");
-        if (::unlink(path.c_str()) != 0 && errno != ENOENT) return Error::system("remove the old socket " + path, errno);
+        if (!S_ISSOCK(present.st_mode))
+            return failed("bind " + path + ": a file that is no socket is in the way");
+        if (::unlink(path.c_str()) != 0 && errno != ENOENT)
+            return Error::system("remove the old socket " + path, errno);
     }
-    if (::bind(socket.get(), address->get(), address->length) != 0) return Error::system("bind " + path, errno);
+    if (::bind(socket.get(), address->get(), address->length) != 0)
+        return Error::system("bind " + path, errno);
     if (::chmod(path.c_str(), mode) != 0) return Error::system("set the mode of " + path, errno);
     return socket;
 }
@@ -60,7 +64,9 @@ Result<std::optional<Datagram>> receive_datagram(const UniqueFd& socket, std::si
     Datagram datagram;
     datagram.bytes.resize(limit);
     iovec place{datagram.bytes.data(), datagram.bytes.size()};
-    alignas(cmsghdr) std::array<char, CMSG_SPACE(most_descriptors * sizeof(int)) + CMSG_SPACE(sizeof(ucred))> control;
+    alignas(cmsghdr)
+        std::array<char, CMSG_SPACE(most_descriptors * sizeof(int)) + CMSG_SPACE(sizeof(ucred))>
+            control;
     msghdr message{};
     message.msg_iov = &place;
     message.msg_iovlen = 1;

@@ -13,9 +13,9 @@
 
 namespace baton::sys {
 
-// A socket bound to `path`, close-on-exec and non-blocking, that tells who sent each datagram. A socket
-// file that is there already is replaced; anything else at that name is an error. `mode` is not
-// subject to the umask.
+// A socket bound to `path`, close-on-exec and non-blocking, that tells who sent each datagram. A
+// socket file that is there already is replaced; anything else at that name is an error. `mode` is
+// not subject to the umask.
 Result<UniqueFd> open_datagram_socket(const std::string& path, mode_t mode);
 
 struct Datagram {

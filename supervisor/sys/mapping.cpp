@@ -31,7 +31,8 @@ Result<Mapping> Mapping::map(const UniqueFd& file) {
     if (seals < 0) return Error::system("map a file that is no memory file", errno);
     if ((seals & F_SEAL_SHRINK) == 0) return failed("map a memory file: its size is not sealed");
     struct stat about {};
-    if (::fstat(file.get(), &about) != 0) return Error::system("map a memory file: ask for its size", errno);
+    if (::fstat(file.get(), &about) != 0)
+        return Error::system("map a memory file: ask for its size", errno);
     if (about.st_size <= 0) return failed("map a memory file: it is empty");
     const auto size = static_cast<std::size_t>(about.st_size);
     void* const start = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, file.get(), 0);

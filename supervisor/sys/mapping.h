@@ -16,8 +16,8 @@ class Mapping {
     Mapping& operator=(Mapping&& other) noexcept;
     ~Mapping();
 
-    // The whole file, readable and writable, shared. The file must be a memory file whose size is sealed
-    // (seal_size): nobody can then shorten it, which would turn an access into a SIGBUS.
+    // The whole file, readable and writable, shared. The file must be a memory file whose size is
+    // sealed (seal_size): nobody can then shorten it, which would turn an access into a SIGBUS.
     static Result<Mapping> map(const UniqueFd& file);
 
     std::span<std::byte> bytes() const { return bytes_; }

@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cstring>
@@ -86,7 +87,11 @@ struct SetLimits : Step<SetLimits> {
     bool prepare() const {
         ::umask(spec.umask);
         if (spec.nofile == 0) return true;
-        const rlimit limit{spec.nofile, spec.nofile};
+        rlimit limit{spec.nofile, spec.nofile};
+        if (!spec.raise_nofile) {
+            ::getrlimit(RLIMIT_NOFILE, &limit);
+            limit.rlim_cur = std::min<rlim_t>(spec.nofile, limit.rlim_max);
+        }
         return ::setrlimit(RLIMIT_NOFILE, &limit) == 0;
     }
 };

@@ -30,7 +30,8 @@ struct SpawnSpec {
     std::uint32_t gid = unchanged_id;
     std::vector<std::uint32_t> groups;  // used with uid
     std::uint32_t umask = 022;
-    std::uint64_t nofile = 0;  // 0: unchanged
+    std::uint64_t nofile = 0;    // 0: unchanged
+    bool raise_nofile = true;    // the hard limit too
     int parent_death_signal = 0;
 };
 

@@ -18,7 +18,8 @@ namespace {
 std::optional<uid_t> parse_uid(const std::string& text) {
     uid_t uid = 0;
     const auto [end, ec] = std::from_chars(text.data(), text.data() + text.size(), uid);
-    if (ec != std::errc{} || end != text.data() + text.size() || uid == UINT32_MAX) return std::nullopt;
+    if (ec != std::errc{} || end != text.data() + text.size() || uid == UINT32_MAX)
+        return std::nullopt;
     return uid;
 }
 
@@ -29,8 +30,10 @@ Result<std::vector<std::uint32_t>> groups_of(const std::string& name, gid_t own)
         if (::getgrouplist(name.c_str(), own, groups.data(), &count) >= 0) {
             return std::vector<std::uint32_t>(groups.begin(), groups.begin() + count);
         }
-        if (groups.size() >= limits::user_groups) return failed("user " + name + ": is in too many groups");
-        groups.resize(std::min(limits::user_groups, std::max(groups.size() * 2, static_cast<std::size_t>(count))));
+        if (groups.size() >= limits::user_groups)
+            return failed("user " + name + ": is in too many groups");
+        groups.resize(std::min(limits::user_groups,
+                               std::max(groups.size() * 2, static_cast<std::size_t>(count))));
     }
 }
 
@@ -57,13 +60,15 @@ Result<User> find_user(const std::string& name_or_uid) {
     }
     if (found == nullptr) {
         // Name services report "no such entry" with several codes; see getpwnam(3).
-        const bool unknown = code == 0 || code == ENOENT || code == ESRCH || code == EBADF || code == EPERM;
+        const bool unknown =
+            code == 0 || code == ENOENT || code == ESRCH || code == EBADF || code == EPERM;
         if (unknown) return failed("user " + name_or_uid + ": no such user");
         return Error::system("look up user " + name_or_uid, code);
     }
     auto groups = groups_of(entry.pw_name, entry.pw_gid);
     if (!groups) return groups.error();
-    return User{entry.pw_uid, entry.pw_gid, std::move(*groups), entry.pw_dir, entry.pw_name, entry.pw_shell};
+    return User{entry.pw_uid, entry.pw_gid,  std::move(*groups),
+                entry.pw_dir, entry.pw_name, entry.pw_shell};
 }
 
 }  // namespace baton::sys

@@ -21,8 +21,8 @@ struct User {
 // Of this process.
 std::uint32_t own_uid();
 
-// By name, or by a uid in digits. One that the host's user database does not know is an error: its group
-// would be a guess. The database may be on the network; then this blocks.
+// By name, or by a uid in digits. One that the host's user database does not know is an error: its
+// group would be a guess. The database may be on the network; then this blocks.
 Result<User> find_user(const std::string& name_or_uid);
 
 }  // namespace baton::sys

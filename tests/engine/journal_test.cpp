@@ -53,7 +53,8 @@ std::int64_t query(const std::string& file, const std::string& sql) {
     sqlite3_stmt* statement = nullptr;
     std::int64_t number = -1;
     EXPECT_EQ(::sqlite3_open(file.c_str(), &handle), SQLITE_OK);
-    EXPECT_EQ(::sqlite3_prepare_v2(handle, sql.c_str(), -1, &statement, nullptr), SQLITE_OK) << ::sqlite3_errmsg(handle);
+    EXPECT_EQ(::sqlite3_prepare_v2(handle, sql.c_str(), -1, &statement, nullptr), SQLITE_OK)
+        << ::sqlite3_errmsg(handle);
     if (::sqlite3_step(statement) == SQLITE_ROW) number = ::sqlite3_column_int64(statement, 0);
     ::sqlite3_finalize(statement);
     ::sqlite3_close(handle);
@@ -208,7 +209,8 @@ TEST_F(JournalTest, AFileOfANewerVersionIsLeftAlone) {
     EXPECT_EQ(query(file, "PRAGMA user_version = 99"), -1);
     const auto journal = Journal::open(folder);
     ASSERT_FALSE(journal);
-    EXPECT_NE(journal.error().message().find("another version"), std::string::npos) << journal.error().message();
+    EXPECT_NE(journal.error().message().find("another version"), std::string::npos)
+        << journal.error().message();
     EXPECT_EQ(query(file, "PRAGMA user_version"), 99);
     EXPECT_FALSE(fs::exists(file + ".damaged"));
 }
@@ -232,7 +234,8 @@ TEST_F(JournalTest, WhatWaitsIsBounded) {
 // A small file system of the test's own, in a mount namespace of its own.
 struct OwnDisk : JournalTest {
     void SetUp() override {
-        if (::unshare(CLONE_NEWNS) != 0 || ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) {
+        if (::unshare(CLONE_NEWNS) != 0 ||
+            ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) {
             GTEST_SKIP() << "may not mount";
         }
         ASSERT_EQ(::mount("journal", folder.c_str(), "tmpfs", 0, "size=512k"), 0);
@@ -251,7 +254,8 @@ TEST_F(OwnDisk, AFullDiskIsOneErrorThenSilence) {
     const std::string filler = folder + "/filler";
     {
         std::ofstream fill(filler);
-        while (fill << std::string(4'096, 'x') << std::flush) {}
+        while (fill << std::string(4'096, 'x') << std::flush) {
+        }
     }
     for (std::uint64_t i = 2; i <= 50; ++i) journal->append(event(i, std::string(4'000, 'x')));
     const auto first = journal->flush();
@@ -272,7 +276,8 @@ TEST_F(OwnDisk, AReadOnlyDiskIsAnError) {
     ASSERT_EQ(::mount("journal", folder.c_str(), "tmpfs", MS_REMOUNT | MS_RDONLY, ""), 0);
     const auto journal = Journal::open(folder);
     ASSERT_FALSE(journal);
-    EXPECT_NE(journal.error().message().find("only be read"), std::string::npos) << journal.error().message();
+    EXPECT_NE(journal.error().message().find("only be read"), std::string::npos)
+        << journal.error().message();
 }
 
 }  // namespace

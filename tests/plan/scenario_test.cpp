@@ -148,7 +148,7 @@ class Story {
     static std::int64_t pid_of(std::uint64_t id) { return 100 + static_cast<std::int64_t>(id); }
 
     State state_;
-    Millis now_ = 0;
+    Millis now_ = 1000;
     std::string told_;
     std::string problem_;
 };

@@ -24,7 +24,8 @@ struct CaptureTest : testing::Test {
             [this] { ++ends; });
     }
     void write(std::string_view text) {
-        ASSERT_EQ(::write(pipe.write_end.get(), text.data(), text.size()), static_cast<ssize_t>(text.size()));
+        ASSERT_EQ(::write(pipe.write_end.get(), text.data(), text.size()),
+                  static_cast<ssize_t>(text.size()));
     }
     void hang_up() { pipe.write_end.reset(); }
 
@@ -68,7 +69,8 @@ TEST_F(CaptureTest, DrainNowReadsWhatIsThereWithoutTheLoop) {
 
 TEST_F(CaptureTest, AnUnfinishedLineCanBeGivenOut) {
     write("half");
-    while (context.poll_one() == 0) {}
+    while (context.poll_one() == 0) {
+    }
     EXPECT_TRUE(lines.empty());
     capture->flush();
     EXPECT_EQ(lines, Texts{"half"});
@@ -111,7 +113,9 @@ TEST_F(CaptureTest, AFloodLeavesTheOthersTheirTurns) {
     // Another pipe's line, written before the loop runs, must not wait for the flood's end.
     auto other_pipe = *sys::make_pipe();
     std::size_t flooded_before = 0;
-    Capture other(context, std::move(other_pipe.read_end), [&](std::string_view) { flooded_before = lines.size(); }, [] {});
+    Capture other(
+        context, std::move(other_pipe.read_end),
+        [&](std::string_view) { flooded_before = lines.size(); }, [] {});
     ASSERT_EQ(::write(other_pipe.write_end.get(), "x\n", 2), 2);
     other_pipe.write_end.reset();
     context.run();

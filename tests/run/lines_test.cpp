@@ -29,7 +29,10 @@ TEST(Lines, AreCutAtTheirEnds) {
 
 TEST(Lines, ALongOneComesInPiecesAndItsEndIsNoEmptyLine) {
     Lines lines(8);
-    lines.add("12345678" "abcdefgh\n" "x\n");
+    lines.add(
+        "12345678"
+        "abcdefgh\n"
+        "x\n");
     EXPECT_EQ(all(lines), (Texts{"12345678", "abcdefgh", "x"}));
     lines.add("12345678");
     EXPECT_EQ(all(lines), Texts{}) << "its end may come next";
@@ -43,7 +46,8 @@ TEST(Lines, ALongOneComesInPiecesAndItsEndIsNoEmptyLine) {
 
 TEST(Lines, AreTheSameHoweverTheBytesArrive) {
     std::string bytes;
-    for (int i = 0; i < 40; ++i) bytes += std::string(static_cast<std::size_t>(i), 'a') + "\xC3\xA4\r\n";
+    for (int i = 0; i < 40; ++i)
+        bytes += std::string(static_cast<std::size_t>(i), 'a') + "\xC3\xA4\r\n";
     Lines at_once(16);
     at_once.add(bytes);
     const Texts expected = all(at_once);
@@ -66,8 +70,12 @@ TEST(Lines, CarriageReturnsAreDropped) {
 }
 
 TEST(Utf8, InvalidBytesAreReplaced) {
-    EXPECT_EQ(valid_utf8("gr\xC3\xBC\xC3\x9F \xF0\x9F\x98\x80"), "gr\xC3\xBC\xC3\x9F \xF0\x9F\x98\x80");
-    EXPECT_EQ(valid_utf8("a\xFF" "b"), "a\xEF\xBF\xBD" "b");
+    EXPECT_EQ(valid_utf8("gr\xC3\xBC\xC3\x9F \xF0\x9F\x98\x80"),
+              "gr\xC3\xBC\xC3\x9F \xF0\x9F\x98\x80");
+    EXPECT_EQ(valid_utf8("a\xFF"
+                         "b"),
+              "a\xEF\xBF\xBD"
+              "b");
     EXPECT_EQ(valid_utf8("\xC0\xAF"), "\xEF\xBF\xBD\xEF\xBF\xBD") << "overlong";
     EXPECT_EQ(valid_utf8("\xED\xA0\x80").size(), 9U) << "a surrogate";
     EXPECT_EQ(valid_utf8("\xF4\x90\x80\x80").size(), 12U) << "past U+10FFFF";

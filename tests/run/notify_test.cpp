@@ -19,7 +19,8 @@ namespace baton::run {
 namespace {
 
 TEST(ParseNotify, UnderstandsWhatSystemdSends) {
-    const auto said = parse_notify("READY=1\nSTATUS=Processing requests...\nMAINPID=4711\nX_UNKNOWN=1");
+    const auto said =
+        parse_notify("READY=1\nSTATUS=Processing requests...\nMAINPID=4711\nX_UNKNOWN=1");
     EXPECT_TRUE(said.ready);
     EXPECT_FALSE(said.stopping);
     EXPECT_EQ(said.status, "Processing requests...");
@@ -31,10 +32,12 @@ TEST(ParseNotify, UnderstandsWhatSystemdSends) {
 }
 
 TEST(ParseNotify, IgnoresEverythingElse) {
-    for (const char* const text : {"", "\n\n", "READY", "READY=0", "READY=11", "xREADY=1", "RELOADING=1", "=1", "WATCHDOG=2",
-                                   "EXTEND_TIMEOUT_USEC=-1", "EXTEND_TIMEOUT_USEC=1x", "WATCHDOG_USEC=100", "STOPPING=yes"}) {
+    for (const char* const text : {"", "\n\n", "READY", "READY=0", "READY=11", "xREADY=1",
+                                   "RELOADING=1", "=1", "WATCHDOG=2", "EXTEND_TIMEOUT_USEC=-1",
+                                   "EXTEND_TIMEOUT_USEC=1x", "WATCHDOG_USEC=100", "STOPPING=yes"}) {
         const auto said = parse_notify(text);
-        EXPECT_FALSE(said.ready || said.stopping || said.watchdog || said.hung || said.status) << text;
+        EXPECT_FALSE(said.ready || said.stopping || said.watchdog || said.hung || said.status)
+            << text;
         EXPECT_EQ(said.extend, 0) << text;
     }
 }
@@ -42,12 +45,14 @@ TEST(ParseNotify, IgnoresEverythingElse) {
 TEST(ParseNotify, MoreTimeIsRoundedUpAndLimited) {
     EXPECT_EQ(parse_notify("EXTEND_TIMEOUT_USEC=2500000").extend, 2500);
     EXPECT_EQ(parse_notify("EXTEND_TIMEOUT_USEC=1").extend, 1);
-    EXPECT_EQ(parse_notify("EXTEND_TIMEOUT_USEC=18446744073709551615").extend, limits::start_timeout_extended);
+    EXPECT_EQ(parse_notify("EXTEND_TIMEOUT_USEC=18446744073709551615").extend,
+              limits::start_timeout_extended);
 }
 
 TEST(ParseNotify, TheStatusIsShortPlainText) {
     EXPECT_EQ(parse_notify("STATUS=a\033[2Jb\xFF").status, "a?[2Jb\xEF\xBF\xBD");
-    EXPECT_EQ(parse_notify("STATUS=" + std::string(10'000, 'x')).status->size(), limits::status_text_bytes);
+    EXPECT_EQ(parse_notify("STATUS=" + std::string(10'000, 'x')).status->size(),
+              limits::status_text_bytes);
 }
 
 struct NotifyTest : testing::Test {
@@ -91,7 +96,8 @@ struct NotifyTest : testing::Test {
             part->cmsg_len = CMSG_LEN(sizeof(int));
             std::memcpy(CMSG_DATA(part), &attached, sizeof(attached));
         }
-        ASSERT_EQ(::sendmsg(sender.get(), &message, 0), static_cast<ssize_t>(text.size())) << std::strerror(errno);
+        ASSERT_EQ(::sendmsg(sender.get(), &message, 0), static_cast<ssize_t>(text.size()))
+            << std::strerror(errno);
     }
     void run_until(std::size_t count) {
         while (said.size() < count) ASSERT_EQ(context.run_one_for(std::chrono::seconds(20)), 1U);
@@ -132,7 +138,8 @@ TEST_F(NotifyTest, AFileInTheWayIsLeftAlone) {
     std::ofstream(path) << "precious";
     const auto made = NotifySocket::create(path);
     ASSERT_FALSE(made);
-    EXPECT_NE(made.error().message().find("in the way"), std::string::npos) << made.error().message();
+    EXPECT_NE(made.error().message().find("in the way"), std::string::npos)
+        << made.error().message();
     EXPECT_EQ(std::filesystem::file_size(path), 8U);
     EXPECT_FALSE(NotifySocket::create("/" + std::string(200, 'x')));
 }

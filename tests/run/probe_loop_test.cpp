@@ -40,6 +40,7 @@ struct ProbeLoopTest : testing::Test {
         while (!reached()) ASSERT_EQ(context.run_one_for(std::chrono::seconds(20)), 1U);
     }
 
+    std::unique_ptr<Server> mute;  // outlives the connections that the context holds
     boost::asio::io_context context;
     model::ProbeSpec spec;
     ProbeTarget target;
@@ -69,8 +70,8 @@ TEST_F(ProbeLoopTest, TellsTheFirstVerdictAndEachOther) {
 }
 
 TEST_F(ProbeLoopTest, EveryAttemptIsDoneAtOnceWhenTheLoopIsDestroyed) {
-    Server mute([](const sys::UniqueFd&, const std::string&) {});
-    target.address = mute.address();
+    mute = std::make_unique<Server>([](const sys::UniqueFd&, const std::string&) {});
+    target.address = mute->address();
     target.type = ProbeType::http;
     target.timeout = 60'000;
     start();
@@ -119,8 +120,8 @@ TEST_F(ProbeLoopTest, MayBeDestroyedBeforeItsFirstAttempt) {
 }
 
 TEST_F(ProbeLoopTest, MayOutliveTheRunOfItsContext) {
-    Server mute([](const sys::UniqueFd&, const std::string&) {});
-    target.address = mute.address();
+    mute = std::make_unique<Server>([](const sys::UniqueFd&, const std::string&) {});
+    target.address = mute->address();
     start();
     run_until([&] { return asked > 0; });
 }
@@ -139,7 +140,8 @@ TEST_F(ProbeLoopTest, WhatTheFactoryCannotMakeIsNoVerdict) {
     loop.reset();
 }
 
-// The ports of this host are busy with other tests, so the place of a late server is reserved first.
+// The ports of this host are busy with other tests, so the place of a late server is reserved
+// first.
 TEST_F(ProbeLoopTest, ALateProgramIsSeenSoon) {
     const std::string path = testing::TempDir() + "late-" + std::to_string(::getpid());
     target.address = {model::Family::unix_path, path, 0};

@@ -48,7 +48,8 @@ TEST(ProbePace, AProgramIsSeenReadySoonAfterItIs) {
 TEST(ProbePace, EarlyFailuresCountAtThePaceOfTheInterval) {
     const auto played = play(spec(1, 3), 4'000, [](Millis) { return false; });
     EXPECT_EQ(played.verdicts, (std::vector<Verdict>{{2'000, false}}));
-    EXPECT_EQ(played.attempts, (std::vector<Millis>{0, 10, 30, 70, 150, 310, 630, 1'000, 2'000, 3'000, 4'000}));
+    EXPECT_EQ(played.attempts,
+              (std::vector<Millis>{0, 10, 30, 70, 150, 310, 630, 1'000, 2'000, 3'000, 4'000}));
     const auto once = play(spec(1, 1), 0, [](Millis) { return false; });
     EXPECT_EQ(once.verdicts, (std::vector<Verdict>{{0, false}}));
 }
@@ -59,7 +60,8 @@ TEST(ProbePace, SuccessesCountAtThePaceOfTheInterval) {
 }
 
 TEST(ProbePace, AVerdictIsToldAgainOnlyWhenItFlips) {
-    const auto played = play(spec(2, 2, 100), 1'500, [](Millis now) { return now < 500 || now >= 1'000; });
+    const auto played =
+        play(spec(2, 2, 100), 1'500, [](Millis now) { return now < 500 || now >= 1'000; });
     EXPECT_EQ(played.verdicts, (std::vector<Verdict>{{100, true}, {600, false}, {1'100, true}}));
 }
 

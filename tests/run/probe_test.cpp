@@ -50,14 +50,17 @@ TEST(Probe, HttpSendsAnHonestRequest) {
     EXPECT_EQ(ask(server), "");
     const std::string request = server.request();
     EXPECT_EQ(request.find("GET /healthz HTTP/1.1\r\n"), 0U) << request;
-    EXPECT_NE(request.find("Host: " + to_string(server.address()) + "\r\n"), std::string::npos) << request;
+    EXPECT_NE(request.find("Host: " + to_string(server.address()) + "\r\n"), std::string::npos)
+        << request;
     EXPECT_NE(request.find("Connection: close\r\n"), std::string::npos) << request;
-    EXPECT_NE(request.find("User-Agent: baton-probe/" BATON_VERSION_TEXT "\r\n"), std::string::npos) << request;
+    EXPECT_NE(request.find("User-Agent: baton-probe/" BATON_VERSION_TEXT "\r\n"), std::string::npos)
+        << request;
 }
 
 TEST(Probe, HttpIsJudgedByItsStatus) {
     const auto with = [](const std::string& head, const std::string& body) {
-        Server server(answers(head + "\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body));
+        Server server(answers(head + "\r\nContent-Length: " + std::to_string(body.size()) +
+                              "\r\n\r\n" + body));
         return ask(server);
     };
     EXPECT_EQ(with("HTTP/1.1 204 No Content", ""), "");
@@ -66,7 +69,8 @@ TEST(Probe, HttpIsJudgedByItsStatus) {
     EXPECT_EQ(with("HTTP/1.1 400 Bad", ""), "HTTP 400");
     EXPECT_EQ(with("HTTP/1.1 500 Oops", "<html>...</html>"), "HTTP 500");
     EXPECT_EQ(with("HTTP/1.1 503 Busy", "no database\nstack..."), "HTTP 503: no database");
-    EXPECT_EQ(with("HTTP/1.1 503 Busy", std::string(5'000, 'x')), "HTTP 503: " + std::string(limits::probe_reason_bytes, 'x'));
+    EXPECT_EQ(with("HTTP/1.1 503 Busy", std::string(5'000, 'x')),
+              "HTTP 503: " + std::string(limits::probe_reason_bytes, 'x'));
 }
 
 TEST(Probe, HttpWithoutALengthEndsWithTheConnection) {
@@ -76,13 +80,15 @@ TEST(Probe, HttpWithoutALengthEndsWithTheConnection) {
 
 TEST(Probe, ALongAnswerIsJudgedByItsStatusToo) {
     const std::string chunk = "4000\r\n" + std::string(0x4000, 'x') + "\r\n";
-    Server chunked(answers("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk + chunk));
+    Server chunked(
+        answers("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk + chunk));
     EXPECT_EQ(ask(chunked), "");
     Server said(answers("HTTP/1.1 200 OK\r\nContent-Length: 1000000000000\r\n\r\nxxxx"));
     EXPECT_EQ(ask(said), "");
     Server failing(answers("HTTP/1.1 500 Oops\r\nContent-Length: 1000000000000\r\n\r\nxxxx"));
     EXPECT_EQ(ask(failing), "HTTP 500");
-    Server heads(answers("HTTP/1.1 200 OK\r\nX: " + std::string(2 * limits::probe_response_bytes, 'x') + "\r\n\r\n"));
+    Server heads(answers("HTTP/1.1 200 OK\r\nX: " +
+                         std::string(2 * limits::probe_response_bytes, 'x') + "\r\n\r\n"));
     EXPECT_NE(ask(heads), "");
 }
 
@@ -120,8 +126,11 @@ TEST(Probe, ReachesUnixSockets) {
         EXPECT_EQ(ask(server), "");
         EXPECT_NE(server.request().find("Host: localhost\r\n"), std::string::npos);
     }
-    EXPECT_EQ(outcome({{model::Family::unix_path, folder + "/s", 0}, ProbeType::http, "/", 1'000}), "connection refused");
-    EXPECT_EQ(outcome({{model::Family::unix_path, folder + "/none", 0}, ProbeType::tcp, "/", 1'000}), "no such file or directory");
+    EXPECT_EQ(outcome({{model::Family::unix_path, folder + "/s", 0}, ProbeType::http, "/", 1'000}),
+              "connection refused");
+    EXPECT_EQ(
+        outcome({{model::Family::unix_path, folder + "/none", 0}, ProbeType::tcp, "/", 1'000}),
+        "no such file or directory");
     // Nobody accepts, and the queue of one is full.
     const model::Address full{model::Family::unix_path, folder + "/full", 0};
     const auto bound = *sys::to_socket_address(full);
@@ -130,7 +139,13 @@ TEST(Probe, ReachesUnixSockets) {
     ASSERT_EQ(::listen(listening.get(), 0), 0);
     const auto first = socket_for(full);
     ASSERT_EQ(::connect(first.get(), bound.get(), bound.length), 0);
-    EXPECT_EQ(outcome({full, ProbeType::tcp, "/", 1'000}), "its queue is full");
+    EXPECT_EQ(outcome({full, ProbeType::tcp, "/", 100}), "its queue is full");
+    std::thread late([&] {
+        ::usleep(50'000);
+        ::close(::accept(listening.get(), nullptr, nullptr));
+    });
+    EXPECT_EQ(outcome({full, ProbeType::tcp, "/", 20'000}), "") << "there was room in time";
+    late.join();
     std::filesystem::remove_all(folder);
 }
 
@@ -145,8 +160,10 @@ TEST(Probe, EndsSoonWhenItIsCancelled) {
     asio::cancellation_signal cancel;
     bool ended = false;
     const ProbeTarget target{mute.address(), ProbeType::http, "/", 60'000};
-    asio::co_spawn(context, probe(socket_for(target.address), target),
-                   asio::bind_cancellation_slot(cancel.slot(), [&](const std::exception_ptr&, const Result<void>&) { ended = true; }));
+    asio::co_spawn(
+        context, probe(socket_for(target.address), target),
+        asio::bind_cancellation_slot(
+            cancel.slot(), [&](const std::exception_ptr&, const Result<void>&) { ended = true; }));
     while (!asked) context.poll_one();
     cancel.emit(asio::cancellation_type::terminal);
     const Millis began = monotonic_now();

@@ -21,7 +21,8 @@ Server::Server(Serve serve, const std::string& unix_path) : serve_(std::move(ser
     EXPECT_EQ(::listen(listening_.get(), 16), 0);
     sockaddr_in own{};
     socklen_t length = sizeof(own);
-    if (unix_path.empty() && ::getsockname(listening_.get(), reinterpret_cast<sockaddr*>(&own), &length) == 0) {
+    if (unix_path.empty() &&
+        ::getsockname(listening_.get(), reinterpret_cast<sockaddr*>(&own), &length) == 0) {
         address_.port = ntohs(own.sin_port);
     }
     thread_ = std::thread([this] { run(); });
@@ -50,7 +51,8 @@ void Server::run() {
 
 Server::Serve answers(std::string text) {
     return [text = std::move(text)](const sys::UniqueFd& connection, const std::string&) {
-        EXPECT_EQ(::send(connection.get(), text.data(), text.size(), MSG_NOSIGNAL), static_cast<ssize_t>(text.size()));
+        EXPECT_EQ(::send(connection.get(), text.data(), text.size(), MSG_NOSIGNAL),
+                  static_cast<ssize_t>(text.size()));
     };
 }
 

@@ -1,5 +1,5 @@
-// A small server for the probes: a thread that takes one connection after the other and does with each
-// what the test says.
+// A small server for the probes: a thread that takes one connection after the other and does with
+// each what the test says.
 #pragma once
 
 #include <functional>

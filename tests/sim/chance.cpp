@@ -67,13 +67,23 @@ ServiceSpec World::some_service(const std::string& name) {
     return spec;
 }
 
-// A bad version is given only to a service that has a good one to go back to.
+// A bad version is given only to a service that has a good one to go back to. Where an operator stopped
+// every instance nothing is proved and nothing goes back, so that a service has either the one or the other.
 bool World::can_go_back(const std::string& name) {
     Master* master = owner();
-    if (master == nullptr) return false;
+    if (master == nullptr || instance_stops_.contains(name)) return false;
     const auto service = master->state().services.find(name);
-    if (service == master->state().services.end()) return false;
+    if (service == master->state().services.end() || service->second.removed) return false;
     return !find_revision(service->second, service->second.current)->spec.version.starts_with("bad");
+}
+
+// A service that is new to the owner begins with a good version: it has nothing to go back to.
+void World::mend(model::Configuration& configuration, const model::State& state) {
+    for (ServiceSpec& spec : configuration.services) {
+        const auto known = state.services.find(spec.name);
+        if (known != state.services.end() && !known->second.removed) continue;
+        if (spec.version.starts_with("bad")) spec.version = some_version(true);
+    }
 }
 
 void World::first_file() {
@@ -111,7 +121,9 @@ void World::change_file() {
     } else if (random_.chance(200)) {
         spec->rollout.min_ready = random_.between(0, 10'000);
     } else {
-        spec->version = some_version(spec->readiness.type == ProbeType::none || random_.chance(650) || !can_go_back(name));
+        const bool good = spec->readiness.type == ProbeType::none || random_.chance(650) || !can_go_back(name);
+        if (!good) bad_versions_.insert(name);
+        spec->version = some_version(good);
     }
     trim(file_);
 }
@@ -219,7 +231,10 @@ void World::operate_service(Master& master) {
         case 1: return master.post(model::WeightAsked{name, ordinal, static_cast<std::uint32_t>(random_.between(1, 9))});
         case 2: return master.post(model::PowerAsked{model::PowerChange::restart, name, std::nullopt});
         case 3: return master.post(model::PowerAsked{change, name, std::nullopt});
-        default: return master.post(model::PowerAsked{change, name, ordinal});
+        default:
+            if (change == model::PowerChange::stop && bad_versions_.contains(name)) return;
+            if (change == model::PowerChange::stop) instance_stops_.insert(name);
+            return master.post(model::PowerAsked{change, name, ordinal});
     }
 }
 

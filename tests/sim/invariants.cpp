@@ -14,6 +14,19 @@ using model::InstanceState;
 using model::Service;
 using model::State;
 
+namespace {
+
+// Places, not instances: for a moment a place may have two.
+std::uint32_t ready_places(const Service& service, std::uint32_t up_to) {
+    std::set<std::uint32_t> places;
+    for (const Instance& instance : service.instances) {
+        if (instance.state == InstanceState::ready && instance.ordinal <= up_to) places.insert(instance.ordinal);
+    }
+    return static_cast<std::uint32_t>(places.size());
+}
+
+}  // namespace
+
 // --- after every step ---
 
 void World::check_step(const State& state, const model::Event& event) {
@@ -115,31 +128,45 @@ void World::check_floor(const State& state) {
         const auto surge = rollout.max_surge.count;
         std::uint32_t unavailable = rollout.max_unavailable.percent ? replicas * rollout.max_unavailable.count / 100 : rollout.max_unavailable.count;
         if (surge == 0 && unavailable == 0) unavailable = 1;
-        std::uint32_t& floor = floor_[name];
-        // Places, not instances: for a moment a place may have two.
-        std::set<std::uint32_t> places;
-        for (const Instance& instance : service.instances) {
-            if (instance.state == InstanceState::ready) places.insert(instance.ordinal);
-        }
-        const auto ready = static_cast<std::uint32_t>(places.size());
+        std::uint32_t& floor = floor_[name].ready;
+        const std::uint32_t ready = ready_places(service, UINT32_MAX);
         require(ready + unavailable >= floor, fmt::format("{} has {} ready of {}, and {} may be missing", name, ready, floor, unavailable));
         floor = std::max(floor, std::min(ready, replicas));
     }
 }
 
-// What is not wanted any more cannot be missed.
+// What is not wanted any more cannot be missed; and who asks for fewer says which: the first ones.
 void World::lower_floor(const State& state) {
     for (auto& [name, floor] : floor_) {
         const auto service = state.services.find(name);
-        const bool wanted = service != state.services.end() && plan::wanted(state, service->second);
-        floor = wanted ? std::min(floor, wanted_replicas(service->second)) : 0;
+        if (service == state.services.end() || !plan::wanted(state, service->second)) {
+            floor = {};
+            continue;
+        }
+        const std::uint32_t replicas = wanted_replicas(service->second);
+        floor.ready = std::min(floor.ready, replicas);
+        if (replicas < floor.replicas && service->second.phase == model::RolloutPhase::settled) {
+            floor.ready = std::min(floor.ready, ready_places(service->second, replicas));
+        }
+        floor.replicas = replicas;
     }
 }
 
 // --- at last ---
 
+// An operator stopped every instance of something it needs.
+bool World::is_blocked(const State& state, const Service& service) {
+    const auto& needs = find_revision(service, service.current)->spec.depends_on;
+    return std::any_of(needs.begin(), needs.end(), [&](const std::string& name) {
+        const Service& needed = state.services.at(name);
+        if (plan::ready_count(needed) > 0) return false;
+        return std::all_of(needed.instances.begin(), needed.instances.end(), plan::is_parked) || is_blocked(state, needed);
+    });
+}
+
 std::string World::missing_of(const State& state, const Service& service) {
     if (!plan::wanted(state, service)) return service.instances.empty() ? "" : service.name + " is not wanted and not gone";
+    if (is_blocked(state, service)) return "";
     if (service.phase != model::RolloutPhase::settled) return service.name + " is still rolling";
     if (service.instances.size() != wanted_replicas(service)) return service.name + " has not as many instances as it should";
     for (const Instance& instance : service.instances) {

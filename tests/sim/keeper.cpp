@@ -49,10 +49,9 @@ void Keeper::forget_master(std::uint32_t generation) {
     masters_.erase(generation);
     if (masters_.empty()) return;
     push_all(MasterGone{generation, left});
-    if (owner_ != generation) return;
     // Who was about to leave for this one's sake does not.
     if (!left) masters_.begin()->second.leaving = false;
-    give(incumbent());
+    if (owner_ == generation) give(incumbent());
 }
 
 void Keeper::give(std::uint32_t generation) {
@@ -211,12 +210,12 @@ bool Keeper::end_master(std::uint32_t from, std::uint32_t generation) {
 
 bool Keeper::transfer(std::uint32_t from, std::uint32_t to) {
     const bool allowed = from == owner_ || (from == incumbent() && to == from);
-    if (!allowed || !masters_.contains(to)) {
-        ++refused_;
-        return false;
-    }
-    give(to);
-    return true;
+    if (!allowed || !masters_.contains(to)) ++refused_;
+    const bool moves = allowed && masters_.contains(to) && to != owner_;
+    if (moves) give(to);
+    // Who had let go of them already takes them up again.
+    else push(from, OwnerIs{owner_, fence_});
+    return moves;
 }
 
 void Keeper::note(std::uint32_t from, const model::Upgrade& upgrade) {

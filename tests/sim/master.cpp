@@ -89,6 +89,7 @@ void Master::become_owner() {
     std::vector<model::KnownChild> children = world_.keeper().list_children();
     active_ = true;
     queue_.push_front(model::Adopted{std::move(children)});
+    world_.mend(configuration_, state_);
     if (!std::exchange(goes_on_, false)) queue_.push_back(model::Configured{configuration_, false});
     turn();
     configuration_ = state_.configuration;
@@ -222,6 +223,7 @@ void Master::act(const plan::UpgradeAction& action) {
 bool Master::reload() {
     if (!active_ || (incumbent() && upgrade_.phase != model::UpgradePhase::idle)) return false;
     configuration_ = world_.file();
+    world_.mend(configuration_, state_);
     post(model::Configured{configuration_, true});
     return true;
 }

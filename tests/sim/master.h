@@ -42,7 +42,7 @@ class Master {
     Quality quality() const { return quality_; }
     bool active() const { return active_; }
     bool incumbent() const { return others_.empty() || *others_.begin() > generation_; }
-    bool idle() const { return queue_.empty() && !probe_; }
+    bool idle() const { return queue_.empty() && !probe_ && !leaving_; }
     const model::State& state() const { return state_; }
     const model::Upgrade& upgrade() const { return upgrade_; }
 

@@ -68,6 +68,7 @@ class World final : public KeeperHands {
     // What is to be seen of an instance now.
     std::optional<model::Event> observe(const model::Service& service, const model::Instance& instance, bool eager);
     std::string probe_master(std::uint32_t generation);
+    void mend(model::Configuration& configuration, const model::State& state);
     void check_step(const model::State& state, const model::Event& event);
 
     // --- for the keeper ---
@@ -111,6 +112,7 @@ class World final : public KeeperHands {
     void check_floor(const model::State& state);
     void lower_floor(const model::State& state);
     std::string what_is_missing();
+    bool is_blocked(const model::State& state, const model::Service& service);
     std::string missing_of(const model::State& state, const model::Service& service);
 
     Random random_;
@@ -124,9 +126,15 @@ class World final : public KeeperHands {
     std::vector<std::uint32_t> to_boot_;
     std::vector<std::uint32_t> to_kill_;
     std::map<std::uint64_t, Process> processes_;
-    std::map<std::string, std::uint32_t> floor_;  // of ready instances, by service
+    struct Floor {
+        std::uint32_t ready = 0;     // places that had a ready instance and must keep one
+        std::uint32_t replicas = 0;  // when that was last looked at
+    };
+    std::map<std::string, Floor> floor_;  // by service
     std::vector<model::Event> past_;
     model::Configuration file_;
+    std::set<std::string> instance_stops_;  // services of which an instance was stopped once
+    std::set<std::string> bad_versions_;    // services that had a bad version once
     model::ServiceSpec program_;
     Quality next_quality_ = Quality::good;
     std::uint32_t next_version_ = 1;

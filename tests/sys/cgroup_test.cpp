@@ -33,7 +33,8 @@ void write_file(const std::string& path, const std::string& text) {
 // --- finding the own group ---
 
 TEST(OwnCgroup, IsFoundInEachKindOfMount) {
-    const std::string pure = "26 20 0:23 / /sys/fs/cgroup rw,nosuid shared:9 - cgroup2 cgroup2 rw\n";
+    const std::string pure =
+        "26 20 0:23 / /sys/fs/cgroup rw,nosuid shared:9 - cgroup2 cgroup2 rw\n";
     const auto unit = find_own_cgroup(pure, "0::/system.slice/baton.service\n");
     ASSERT_TRUE(unit);
     EXPECT_EQ(unit->directory, "/sys/fs/cgroup/system.slice/baton.service");
@@ -43,8 +44,9 @@ TEST(OwnCgroup, IsFoundInEachKindOfMount) {
     EXPECT_EQ(contained->directory, "/sys/fs/cgroup");
     EXPECT_TRUE(contained->namespace_root);
 
-    const std::string hybrid = "30 20 0:28 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n"
-                               "41 31 0:38 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n";
+    const std::string hybrid =
+        "30 20 0:28 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n"
+        "41 31 0:38 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n";
     const auto mixed = find_own_cgroup(hybrid, "4:memory:/x\n1:name=systemd:/\n0::/y\n");
     EXPECT_EQ(mixed->directory, "/sys/fs/cgroup/unified/y");
     EXPECT_TRUE(mixed->hybrid);
@@ -69,7 +71,8 @@ struct FakeTest : testing::Test {
     FakeTest() {
         std::string pattern = testing::TempDir() + "cgroup-XXXXXX";
         folder = ::mkdtemp(pattern.data());
-        write_file(folder + "/mountinfo", fmt::format("1 1 0:1 / {}/tree rw - cgroup2 cgroup2 rw\n", folder));
+        write_file(folder + "/mountinfo",
+                   fmt::format("1 1 0:1 / {}/tree rw - cgroup2 cgroup2 rw\n", folder));
         surroundings.mounts = folder + "/mountinfo";
         surroundings.membership = folder + "/membership";
         surroundings.keeper = ::getpid();
@@ -86,7 +89,9 @@ struct FakeTest : testing::Test {
         write_file(directory + "/memory.max", "4096\n");
         write_file(directory + "/cpu.max", "1 2\n");
     }
-    void member(const std::string& path) { write_file(folder + "/membership", "0::" + path + "\n"); }
+    void member(const std::string& path) {
+        write_file(folder + "/membership", "0::" + path + "\n");
+    }
 
     std::string folder;
     CgroupSurroundings surroundings;
@@ -112,7 +117,7 @@ TEST_F(FakeTest, AMasterFindsTheBaseOfTheOneBeforeIt) {
     EXPECT_EQ(read_file(path + "/cpu.max"), "50000 100000");
     ASSERT_TRUE(groups.make("web/1.7", 0, 0));
     EXPECT_EQ(read_file(path + "/memory.max").substr(0, 3), "max") << "no limit of its past";
-    EXPECT_EQ(read_file(path + "/cpu.max"), "max 100000");
+    EXPECT_EQ(read_file(path + "/cpu.max").substr(0, 10), "max 100000");
     ASSERT_TRUE(groups.make("web/1.7", 0, 0.000001));
     EXPECT_EQ(read_file(path + "/cpu.max").substr(0, 5), "1000 ") << "the kernel's least";
     ASSERT_TRUE(groups.kill(path));
@@ -129,7 +134,8 @@ TEST_F(FakeTest, AShellsGroupIsNotTouched) {
     member("/session");
     auto groups = Cgroups::probe(surroundings);
     EXPECT_EQ(groups.status().find("none: "), 0U) << groups.status();
-    EXPECT_NE(groups.status().find("is shared with others (process 1)"), std::string::npos) << groups.status();
+    EXPECT_NE(groups.status().find("is shared with others (process 1)"), std::string::npos)
+        << groups.status();
     EXPECT_FALSE(fs::exists(folder + "/tree/session/baton-supervisor"));
     const auto place = groups.make("web/1", 0, 0);
     ASSERT_FALSE(place);
@@ -153,7 +159,9 @@ TEST_F(FakeTest, OnlyGroupsOfOursAreKilledOrRemoved) {
     member("/unit/baton-supervisor");
     auto groups = Cgroups::probe(surroundings);
     const std::string base = folder + "/tree/unit";
-    for (const std::string& path : {base, base + "/baton-supervisor", base + "/i.x/../baton-supervisor", std::string("/"), std::string()}) {
+    for (const std::string& path :
+         {base, base + "/baton-supervisor", base + "/i.x/../baton-supervisor", std::string("/"),
+          std::string()}) {
         EXPECT_FALSE(groups.kill(path)) << path;
         EXPECT_FALSE(groups.remove(path)) << path;
     }
@@ -224,13 +232,15 @@ TEST_F(KernelTest, AnInstanceIsKilledWithAllItForkedAndItsGroupRemoved) {
     int status = 0;
     ASSERT_EQ(::waitpid(child, &status, 0), child);
     EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
-    for (int i = 0; i < 2'000 && !read_words(place->path + "/cgroup.procs")->empty(); ++i) ::usleep(1'000);
+    for (int i = 0; i < 2'000 && !read_words(place->path + "/cgroup.procs")->empty(); ++i)
+        ::usleep(1'000);
     EXPECT_TRUE(groups.remove(place->path));
     EXPECT_TRUE(groups.remove(place->path)) << "what is gone is gone";
     EXPECT_FALSE(fs::exists(place->path));
     const std::string base = groups.base();
     groups.dissolve();
-    EXPECT_EQ(fs::exists(base), groups.status() == "v2") << "a directory of its own goes, a unit's stays";
+    EXPECT_EQ(fs::exists(base), groups.status() == "v2")
+        << "a directory of its own goes, a unit's stays";
 }
 
 TEST_F(KernelTest, ALimitThatCannotBeIsRefusedWithTheReason) {
@@ -242,9 +252,11 @@ TEST_F(KernelTest, ALimitThatCannotBeIsRefusedWithTheReason) {
     EXPECT_EQ(groups.status().find("v2 without limits: "), 0U) << groups.status();
     const auto place = groups.make("web/1.2", 1 << 20, 0);
     ASSERT_FALSE(place);
-    EXPECT_NE(place.error().message().find("no limit of memory: "), std::string::npos) << place.error().message();
+    EXPECT_NE(place.error().message().find("no limit of memory: "), std::string::npos)
+        << place.error().message();
     EXPECT_FALSE(fs::exists(groups.path_of("web/1.2")));
-    EXPECT_NE(groups.make("web/1.2", 0, 1.0).error().message().find("no limit of cpu"), std::string::npos);
+    EXPECT_NE(groups.make("web/1.2", 0, 1.0).error().message().find("no limit of cpu"),
+              std::string::npos);
     groups.dissolve();
 }
 
@@ -263,7 +275,8 @@ TEST_F(KernelTest, WhatADeadKeeperLeftIsRemovedAndALivingOnesIsNot) {
     EXPECT_TRUE(fs::exists(root + "/baton-x"));
 }
 
-// A container's view: a cgroup namespace and a mount of its own, with a controller that v1 does not have.
+// A container's view: a cgroup namespace and a mount of its own, with a controller that v1 does not
+// have.
 std::string play_container(const std::string& root, bool with_stranger) {
     if (!write_word(root + "/cgroup.procs", "0")) return "could not enter the group";
     if (::unshare(CLONE_NEWCGROUP | CLONE_NEWNS) != 0) return "skip";
@@ -284,12 +297,14 @@ std::string play_container(const std::string& root, bool with_stranger) {
     auto groups = Cgroups::probe(surroundings);
     fs::remove(parts);
     if (with_stranger) {
-        if (groups.status().find("shared with others") == std::string::npos) return "not refused: " + groups.status();
+        if (groups.status().find("shared with others") == std::string::npos)
+            return "not refused: " + groups.status();
         return fs::exists(folder + "/baton-supervisor") ? "touched" : "";
     }
     if (groups.status() != "v2") return "status: " + groups.status();
     if (!read_file(folder + "/cgroup.procs").empty()) return "somebody stayed: " + procs;
-    if (read_words(folder + "/cgroup.subtree_control") != available) return "controllers are not enabled";
+    if (read_words(folder + "/cgroup.subtree_control").value() != *available)
+        return "controllers are not enabled";
     const auto place = groups.make("web/1.1", 0, 0);
     if (!place) return place.error().message();
     const pid_t sleeper = start_sleeper(place->procs);
@@ -298,7 +313,8 @@ std::string play_container(const std::string& root, bool with_stranger) {
     write_file(parts, "0::/baton-supervisor\n");
     const auto next = Cgroups::probe(surroundings);
     fs::remove(parts);
-    if (next.base() != groups.base() || next.status() != "v2") return "the next master: " + next.status();
+    if (next.base() != groups.base() || next.status() != "v2")
+        return "the next master: " + next.status();
     if (!next.kill(place->path)) return "could not be killed";
     ::waitpid(sleeper, nullptr, 0);
     for (int i = 0; i < 2'000 && !groups.remove(place->path); ++i) ::usleep(1'000);

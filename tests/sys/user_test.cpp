@@ -23,7 +23,8 @@ TEST(User, IsFoundByNameAndByUid) {
 }
 
 TEST(User, AnUnknownOneIsAnErrorThatNamesIt) {
-    for (const char* const name : {"no-such-user", "4294967295", "4294967296", "-1", "1x", "3999999999", ""}) {
+    for (const char* const name :
+         {"no-such-user", "4294967295", "4294967296", "-1", "1x", "3999999999", ""}) {
         const auto user = find_user(name);
         ASSERT_FALSE(user) << name;
         EXPECT_EQ(user.error().message(), "user " + std::string(name) + ": no such user");

@@ -72,6 +72,11 @@ def taken_back(sandbox, make, environment=None):
     baton.await_single()
     assert digest(f"/proc/{baton.master().pid}/exe") == good
     assert baton.pids() == pids
+    # A better binary is taken after all that.
+    baton.install_binary(os.path.join(BINARIES, "batond"))
+    baton.run("upgrade", "--soak", "100ms")
+    baton.await_single()
+    assert baton.pids() == pids
     load.stop(at_least=500)
 
 

@@ -1,8 +1,6 @@
 """A reload of a configuration that is wrong changes nothing, and tells the one who asked for it everything
 that is wrong, with file and line.
 """
-import json
-
 from baton_e2e import SERVER, ask, main
 
 
@@ -28,9 +26,6 @@ def every_mistake_at_once(sandbox):
     assert [one["name"] for one in after["services"]] == ["web"]
     assert len(baton.keeper.descriptors()) == held
     assert ask(address).version == "1"
-    structured = baton.run("-o", "json", "reload", check=False)
-    assert structured.returncode == 1
-    json.loads(structured.stdout.splitlines()[-1])
     load.stop(at_least=50)
 
 

@@ -46,7 +46,8 @@ def failures_say_so(sandbox):
         assert result.returncode == 1 and ("nobody" in text or "web/9" in text), (command, result)
     assert baton.run("scale", "web", "0", check=False).returncode != 0
     assert baton.run("dance", check=False).returncode == 2
-    config.service("bad", ["sh", "-c", "exit 4"], restart={"limit": 1, "backoff": "50ms"})
+    config.service("bad", ["sh", "-c", "exit 4"], readiness={"type": "notify"},
+                   restart={"limit": 1, "backoff": "50ms"})
     result = baton.reload(config, check=False)
     assert result.returncode == 1 and "bad" in result.stdout + result.stderr, result
 

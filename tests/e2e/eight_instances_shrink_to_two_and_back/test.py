@@ -4,7 +4,7 @@ with it, queued or accepted (nginx resets 132 of 78,906 there).
 """
 from baton_e2e import main
 
-ROUNDS = 3
+ROUNDS = 15
 
 
 def by_reload(sandbox):

@@ -26,15 +26,10 @@ class Scene:
         self.what = ""
 
     def settle(self, what):
-        """Ends the upgrade that may be under way, and asserts that all is well."""
+        """Ends the upgrade that may still be under way, and asserts that all is well."""
         baton = self.baton
         try:
-            self.steady()
-            if baton.upgrading():
-                for process in baton.masters().values():
-                    if process == baton.old_master():
-                        continue
-                    process.kill(signal.SIGTERM)  # the new one: the old one takes over
+            baton.until(self.one_generation, "one generation is left")
             baton.await_single()
             assert baton.pids() == self.pids, f"instances changed: {self.pids} {baton.pids()}"
             running = [child for child in baton.keeper.children() if not child.title.startswith("batond:")]
@@ -45,14 +40,14 @@ class Scene:
         except AssertionError as error:
             raise AssertionError(f"{what}: {error}") from error
 
-    def steady(self):
-        """Wherever the upgrade is, it stays there: a trial under way has ended one way or the other."""
-        def state():
-            masters = self.baton.masters()
-            phases = self.baton.phases()
-            return (phases <= {"idle", "proved", "handed"} and self.baton.master() in masters.values()
-                    and (len(masters) == 2) == self.baton.upgrading())
-        self.baton.until(state, "a steady state")
+    def one_generation(self):
+        """Wherever an upgrade has come to rest it is taken back: the new master is told to end."""
+        masters = self.baton.masters()
+        if len(masters) == 1 and not self.baton.upgrading():
+            return True
+        if len(masters) == 2 and self.baton.phases() & {"proved", "handed"}:
+            masters[max(masters)].kill(signal.SIGTERM)
+        return False
 
 
 def victims(baton, old, choice):
@@ -80,7 +75,7 @@ def at_the_steps_that_hold(sandbox):
             for process in killed:
                 eventually(lambda process=process: not process.exists, "it is reaped")
             scene.settle(f"{choice} killed when {phase}")
-    scene.load.stop(at_least=500)
+    scene.load.stop(at_least=100)
 
 
 def between(sandbox, signals, choice):
@@ -97,7 +92,7 @@ def between(sandbox, signals, choice):
         for process in victims(baton, old, choice):
             process.kill()
         scene.settle(f"{choice} killed {micros} us after {signals[-1]!r}")
-    scene.load.stop(at_least=500)
+    scene.load.stop(at_least=100)
 
 
 def old_during_the_trial(sandbox):

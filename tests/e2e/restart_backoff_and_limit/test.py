@@ -64,7 +64,7 @@ def a_stable_one_is_started_again_at_once(sandbox):
 def one_that_ignores_its_end_is_killed_with_all_its_children(sandbox):
     script = 'trap "" TERM; (trap "" TERM; while :; do sleep 1; done) & while :; do sleep 1; done'
     config = sandbox.configuration()
-    config.service("deaf", ["sh", "-c", script], stop={"kill_timeout": "500ms"})
+    config.service("deaf", ["sh", "-c", script], stop={"drain_timeout": "500ms", "kill_timeout": "500ms"})
     baton = sandbox.supervisor(config)
     baton.await_ready("deaf", 1)
     from baton_e2e import descendants

@@ -173,10 +173,10 @@ class Sandbox:
         return descendants(os.getpid())
 
     def clean_up(self, keep):
-        for process in reversed(self.leftovers()):
-            process.kill(signal.SIGKILL)
         deadline = time.monotonic() + 10
-        while self.leftovers() and time.monotonic() < deadline:
+        while time.monotonic() < deadline and (left := self.leftovers()):
+            for process in left:  # parents first: a keeper would start again what is killed before it
+                process.kill(signal.SIGKILL)
             time.sleep(0.01)
         for lock in self.locks:
             os.close(lock)

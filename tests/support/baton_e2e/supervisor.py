@@ -182,7 +182,7 @@ class Supervisor:
             there = self.instances(service)
             wanted = view["replicas"] if replicas is None else replicas
             return (len(there) == wanted and all(one["state"] == "ready" for one in there)
-                    and not view["rollout"] and (version is None or all(one["version"] == version for one in there)))
+                    and view["state"] == "running" and (version is None or all(one["version"] == version for one in there)))
         return self.until(settled, f"{service} is settled (replicas {replicas}, version {version})", timeout)
 
     def events(self):
