@@ -80,6 +80,7 @@ bool Engine::start(const std::function<Start(const std::vector<std::string>&)>& 
     open_log();
 
     const model::SupervisorSpec& own = configuration_->supervisor;
+    manager_ = std::make_unique<ServiceManager>(greeting_.keeper_pid);
     pid_file_ = std::make_unique<PidFile>(own.pid_file);
     runner_ = std::make_unique<Runner>(context_, link_, log_, events_);
     runner_->on_stopped([this] { leave(0); });
@@ -245,6 +246,7 @@ void Engine::become_owner() {
     events_.announce("master.owner", fmt::format("generation {}", greeting_.generation),
                      fmt::format("pid {} owns the instances; steering: {}; cgroups: {}", ::getpid(), runner_->sockets().steering(), runner_->cgroups()), false);
     if (!std::exchange(ready_, true)) link_.ready();
+    manager_->ready(fmt::format("generation {} owns the instances", greeting_.generation));
 }
 
 void Engine::open_journal() {
@@ -360,7 +362,9 @@ void Engine::on_resync() {
 }
 
 void Engine::on_refused(std::uint32_t request, const std::string& why) {
-    log_.error("the keeper refused request {}: {}", request, why);
+    log_.warning("the keeper refused request {}: {}", request, why);
+    // The one to own the instances ended before they were given to it: they are still this master's.
+    if (request == keeper::Transfer::type && role() == Role::owner && !runner_->active() && !leaving_) return become_owner();
     if (request == keeper::StartMaster::type) succession_->handle(plan::CandidateStarted{0, why});
 }
 
@@ -440,7 +444,9 @@ std::vector<std::string> Engine::reload() {
     open_log();
     for (const std::string& sentence : difference.describe()) log_.info("reload: {}", sentence);
     events_.announce("reload.done", "configuration", difference.empty() ? "nothing differs" : "in force", false);
+    manager_->reloading();
     runner_->apply(model::Configured{*configuration_, true});
+    manager_->ready("reloaded");
     return {};
 }
 
@@ -463,6 +469,7 @@ void Engine::reopen_logs() {
 
 void Engine::shut_down(bool fast) {
     events_.announce("supervisor.stopping", "supervisor", fast ? "fast" : "gracefully", false);
+    manager_->stopping(fast ? "stopping" : "stopping gracefully");
     runner_->post(model::StopAsked{fast});
 }
 

@@ -21,6 +21,7 @@
 #include "engine/keeper_link.h"
 #include "engine/pid_file.h"
 #include "engine/runner.h"
+#include "engine/service_manager.h"
 #include "engine/succession.h"
 #include "model/configuration.h"
 
@@ -108,6 +109,7 @@ class Engine final : public KeeperNews {
     Greeting greeting_;
     Start start_;
     std::optional<model::Configuration> configuration_;
+    std::unique_ptr<ServiceManager> manager_;
     std::unique_ptr<PidFile> pid_file_;
     std::unique_ptr<Runner> runner_;
     std::unique_ptr<Succession> succession_;

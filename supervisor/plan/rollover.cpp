@@ -256,9 +256,9 @@ void shrink(Turn& turn, Service& service, Count& count) {
     const std::uint32_t needed = count.expected - std::min(count.expected, count.budget.unavailable);
     for (Instance& instance : service.instances) {
         if (instance.ordinal <= wanted_replicas(service) || is_ending(instance)) continue;
-        const bool counts = serves(service, instance, turn.now);
-        if (counts && service.phase != RolloutPhase::settled && count.available <= needed) continue;
-        if (counts) --count.available;
+        const bool takes_traffic = instance.state == InstanceState::ready;
+        if (takes_traffic && service.phase != RolloutPhase::settled && count.available <= needed) continue;
+        if (serves(service, instance, turn.now)) --count.available;
         tell_to_go(turn, service, instance, Ending::remove);
     }
 }

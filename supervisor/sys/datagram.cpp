@@ -1,11 +1,13 @@
 #include "sys/datagram.h"
 
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
+#include <cstddef>
 #include <cstring>
 
 #include "model/address.h"
@@ -82,6 +84,20 @@ Result<std::optional<Datagram>> receive_datagram(const UniqueFd& socket, std::si
     datagram.bytes.resize(static_cast<std::size_t>(got));
     datagram.cut = (message.msg_flags & MSG_TRUNC) != 0;
     return std::optional<Datagram>(std::move(datagram));
+}
+
+Result<void> send_datagram(const std::string& path, const std::string& bytes) {
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    if (path.empty() || path.size() >= sizeof(address.sun_path)) return Error::system("send to " + path, ENAMETOOLONG);
+    std::memcpy(address.sun_path, path.data(), path.size());
+    if (path.front() == '@') address.sun_path[0] = '\0';
+    const UniqueFd socket(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    if (!socket.valid()) return Error::system("create a datagram socket", errno);
+    const auto length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + path.size() + (path.front() == '@' ? 0 : 1));
+    const ssize_t sent = ::sendto(socket.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL, reinterpret_cast<const sockaddr*>(&address), length);
+    if (sent < 0) return Error::system("send to " + path, errno);
+    return {};
 }
 
 }  // namespace baton::sys

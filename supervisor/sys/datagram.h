@@ -27,4 +27,7 @@ struct Datagram {
 // The next datagram waiting, up to `limit` bytes; empty when there is none.
 Result<std::optional<Datagram>> receive_datagram(const UniqueFd& socket, std::size_t limit);
 
+// One datagram to the socket of that name ('@' begins an abstract one). Never waits.
+Result<void> send_datagram(const std::string& path, const std::string& bytes);
+
 }  // namespace baton::sys

@@ -73,7 +73,7 @@ TEST_F(CommandLine, status_is_one_screen) {
     EXPECT_EQ(shown.status, 0) << shown.err;
     EXPECT_EQ(shown.out,
               "alpha  running  up 1h 2m  generation 4  batond 0.1.0  keeper pid 100  master pid 101\n"
-              "steering kernel  cgroups v2  configuration /etc/baton/baton.toml\n"
+              "configuration /etc/baton/baton.toml\nsteering kernel\ncgroups v2\n"
               "1 of 2 services: web (degraded)\n"
               "\n"
               "SERVICE  READY  STATE     VERSION  REVISION  DELIVERY  STEERING  LISTENERS\n"
@@ -151,7 +151,8 @@ TEST_F(CommandLine, orders_show_their_steps_and_succeed) {
                                                {"reopen"}}) {
         const auto done = baton(order);
         EXPECT_EQ(done.status, 0) << order[0] << ": " << done.err;
-        EXPECT_EQ(done.out, "first: a step\nsecond: another step\n") << order[0];
+        EXPECT_TRUE(done.out.starts_with("first: a step\nsecond: another step\n")) << done.out;
+        EXPECT_TRUE(done.out.ends_with(": done\n")) << done.out;
         EXPECT_EQ(done.err, "");
     }
 }
@@ -207,7 +208,7 @@ TEST_F(CommandLine, a_terminal_gets_colour_and_a_bar) {
     EXPECT_EQ(done.status, 0);
     EXPECT_HAS(done.out, "\r\033[K[#######.................]  30%  first: a step");
     EXPECT_HAS(done.out, "\r\033[Kdone first\r\n");
-    EXPECT_HAS(done.out, "\r\033[Ksecond: another step\r\n");
+    EXPECT_HAS(done.out, "\r\033[Kscale web to 3: done\r\n");
 }
 
 TEST_F(CommandLine, nobody_there_says_what_to_do) {

@@ -230,9 +230,9 @@ void Keeper::ready(std::uint32_t from) {
     }
 }
 
-// A master that owns the instances and does not know it yet meant to leave them to another.
-void Keeper::leave(std::uint32_t from, std::uint32_t fence) {
-    if (from == owner_ && fence != fence_) {
+// Refused when the one it would leave everything to is gone, and it has not heard yet.
+void Keeper::leave(std::uint32_t from, std::uint32_t successor) {
+    if (!masters_.contains(successor)) {
         ++refused_;
         return;
     }

@@ -119,7 +119,7 @@ class Keeper {
     bool transfer(std::uint32_t from, std::uint32_t to);
     void note(std::uint32_t from, const model::Upgrade& upgrade);
     void ready(std::uint32_t from);
-    void leave(std::uint32_t from, std::uint32_t fence);
+    void leave(std::uint32_t from, std::uint32_t successor);
     std::vector<model::KnownChild> list_children() const;
 
     const Held& held() const { return held_; }

@@ -118,7 +118,7 @@ void Master::give_up() {
 
 void Master::leave() {
     if (std::exchange(leaving_, true)) return;
-    world_.keeper().leave(generation_, fence_);
+    world_.keeper().leave(generation_, upgrade_.generation);
     end_at_ = world_.now() + world_.random().between(0, 30);
 }
 

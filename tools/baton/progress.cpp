@@ -64,6 +64,7 @@ void Progress::draw(const model::ProgressView& view) {
         fmt::print("\r\033[K{} {}\n", terminal_.paint(Colour::good, "done"), phase_);
     }
     phase_ = harmless(view.phase);
+    last_line_ = line_of(view);
     const std::uint32_t full = std::min(view.percent, 100U) * bar_columns / 100;
     const std::string bar =
         fmt::format("[{}{}]", std::string(full, '#'), std::string(bar_columns - full, '.'));
@@ -84,8 +85,10 @@ void Progress::pause() {
 void Progress::success(const model::ProgressView& view, const std::string& otherwise) {
     if (json_) return step(view);
     pause();
-    const std::string line = view.text.empty() ? otherwise : line_of(view);
-    if (line != last_line_) fmt::print("{}\n", terminal_.paint(Colour::good, line));
+    // The last step's text once more is no verdict.
+    const std::string line = line_of(view);
+    const bool own_words = !view.text.empty() && line != last_line_;
+    fmt::print("{}\n", terminal_.paint(Colour::good, own_words ? line : otherwise));
     std::fflush(stdout);
 }
 

@@ -16,7 +16,7 @@ class Progress {
     void step(const model::ProgressView& view);
     // The bar makes room for what is said next.
     void pause();
-    // The last word of a command that succeeded; `otherwise` where the supervisor had none.
+    // The last word of a command that succeeded: the supervisor's, or `otherwise` where it has none.
     void success(const model::ProgressView& view, const std::string& otherwise);
 
   private:
@@ -27,7 +27,7 @@ class Progress {
     bool json_;
     bool drawn_ = false;
     std::string phase_;      // of the bar
-    std::string last_line_;  // printed, so that nothing is said twice
+    std::string last_line_;  // of the last step, so that nothing is said twice
 };
 
 }  // namespace baton::cli

@@ -39,7 +39,9 @@ std::string summary_of(const model::StatusView& status, const Terminal& terminal
     }
     if (status.services.empty()) return "no services\n";
     if (count == 0) {
-        const auto text = fmt::format("all {} services are as they should be", status.services.size());
+        const auto text = status.services.size() == 1
+                              ? std::string("the service is as it should be")
+                              : fmt::format("all {} services are as they should be", status.services.size());
         return terminal.paint(Colour::good, text) + "\n";
     }
     const auto text = fmt::format("{} of {} services: {}", count, status.services.size(), ill);
@@ -49,11 +51,11 @@ std::string summary_of(const model::StatusView& status, const Terminal& terminal
 std::string head_of(const model::NodeView& node, const Terminal& terminal) {
     return fmt::format(
         "{}  {}  up {}  generation {}  batond {}  keeper pid {}  master pid {}\n"
-        "steering {}  cgroups {}  configuration {}\n",
+        "configuration {}\nsteering {}\ncgroups {}\n",
         terminal.paint(Colour::strong, harmless(node.name)),
         terminal.paint(colour_of(node.state), harmless(node.state)), span(node.uptime), node.generation,
-        harmless(node.version), node.keeper_pid, node.master_pid, harmless(node.steering),
-        harmless(node.cgroups), harmless(node.configuration));
+        harmless(node.version), node.keeper_pid, node.master_pid, harmless(node.configuration),
+                       harmless(node.steering), harmless(node.cgroups));
 }
 
 bool upgrading(const std::vector<model::GenerationView>& generations) {

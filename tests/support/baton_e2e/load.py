@@ -78,6 +78,8 @@ class Load:
 
     def stop(self, at_least=1):
         """Ends the load; asserts that no request failed and that there were enough to prove anything."""
+        from .sandbox import eventually  # the sandbox makes loads
+        eventually(lambda: self.process.poll() is not None or self.now().ok >= at_least, "enough load", timeout=20)
         report = self.finish()
         if report.failed:
             raise AssertionError(f"requests failed: {report.describe()}")
