@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -29,8 +30,18 @@ Server::Server(Serve serve, const std::string& unix_path) : serve_(std::move(ser
 }
 
 Server::~Server() {
+    stopping_ = true;
     ::shutdown(listening_.get(), SHUT_RDWR);
     thread_.join();
+}
+
+// A client that is silent, because the test does not run its loop any more, holds nobody up.
+bool Server::wait_for(const sys::UniqueFd& connection) const {
+    pollfd wanted{connection.get(), POLLIN, 0};
+    while (!stopping_) {
+        if (::poll(&wanted, 1, 20) > 0) return true;
+    }
+    return false;
 }
 
 void Server::run() {
@@ -39,7 +50,7 @@ void Server::run() {
         if (!connection.valid()) return;
         std::string request;
         std::array<char, 1024> buffer;
-        while (request.find("\r\n\r\n") == std::string::npos) {
+        while (request.find("\r\n\r\n") == std::string::npos && wait_for(connection)) {
             const ssize_t got = ::read(connection.get(), buffer.data(), buffer.size());
             if (got <= 0) break;
             request.append(buffer.data(), static_cast<std::size_t>(got));

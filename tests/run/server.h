@@ -2,6 +2,7 @@
 // each what the test says.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <string>
 #include <thread>
@@ -24,10 +25,12 @@ class Server {
 
   private:
     void run();
+    bool wait_for(const sys::UniqueFd& connection) const;
     Serve serve_;
     sys::UniqueFd listening_;
     model::Address address_;
     std::string request_;
+    std::atomic<bool> stopping_{false};
     std::thread thread_;
 };
 

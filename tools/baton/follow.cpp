@@ -82,7 +82,7 @@ class Shown {
 struct Seen {
     std::uint64_t number = 0;
     std::string time;
-    bool comparing = false;  // by time, as the numbers began anew
+    bool comparing = false;  // by time, as numbers mean something else now
 
     bool fresh(const model::EventView& event) {
         if (comparing && event.time <= time) return false;
@@ -93,18 +93,19 @@ struct Seen {
     }
 };
 
-// Its number; a large one where nobody tells, so that nothing is concluded from it.
-std::uint64_t newest_event(const Client& client) {
+// Whether this master knows that event by that number; true where nobody tells.
+bool known(const Client& client, const Seen& seen) {
     EventStream stream;
-    std::uint64_t newest = 0;
+    bool same = false;
     Call call;
-    call.target = "/v1/events?follow=false";
+    call.target = fmt::format("/v1/events?follow=false&after={}", seen.number - 1);
     const auto reply = client.stream(std::move(call), [&](std::string_view piece) {
         for (const auto& event : stream.feed(piece)) {
-            if (const auto view = model::decode<model::EventView>(event.data)) newest = view->number;
+            const auto view = model::decode<model::EventView>(event.data);
+            same = same || (view && view->number == seen.number && view->time == seen.time);
         }
     });
-    return reply && reply->status == 200 && reply->whole ? newest : UINT64_MAX;
+    return same || !reply || reply->status != 200 || !reply->whole;
 }
 
 }  // namespace
@@ -144,8 +145,8 @@ int print_events(const Client& client, const Terminal& terminal, bool json, cons
         Call call;
         call.target = events.follow ? "/v1/events" : "/v1/events?follow=false";
         if (seen.number == 0) return call;
-        // A master that keeps no history counts from 1 again: then everything it has is looked through.
-        seen.comparing = newest_event(client) < seen.number;
+        // A master that does not know the history counts in its own way: then all it has is looked through.
+        seen.comparing = !known(client, seen);
         if (!seen.comparing) call.last_event_id = std::to_string(seen.number);
         return call;
     };

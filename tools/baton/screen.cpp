@@ -55,7 +55,7 @@ std::string head_of(const model::NodeView& node, const Terminal& terminal) {
         terminal.paint(Colour::strong, harmless(node.name)),
         terminal.paint(colour_of(node.state), harmless(node.state)), span(node.uptime), node.generation,
         harmless(node.version), node.keeper_pid, node.master_pid, harmless(node.configuration),
-                       harmless(node.steering), harmless(node.cgroups));
+        harmless(node.steering), harmless(node.cgroups));
 }
 
 bool upgrading(const std::vector<model::GenerationView>& generations) {

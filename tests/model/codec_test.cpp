@@ -1,0 +1,196 @@
+// The codec: what was written comes back; what a later version wrote is read as far as it is understood;
+// what is wrong is named. Snapshots of the first version are in tests/golden.
+#include "model/codec.h"
+
+#include <gtest/gtest.h>
+
+#include "golden.h"
+#include "model/state.h"
+#include "model/upgrade.h"
+#include "model/views.h"
+
+namespace baton::model {
+namespace {
+
+ServiceSpec full_spec() {
+    ServiceSpec spec;
+    spec.name = "web";
+    spec.version = "1.2 \"x\"";
+    spec.command = {"/srv/web", "--port", ""};
+    spec.replicas = 3;
+    spec.environment = {{"A", "b"}, {"EMPTY", ""}, {"UTF", "\xc3\xa9\n"}};
+    spec.directory = "/srv";
+    spec.user = "www-data";
+    spec.umask = 027;
+    spec.limits = {1024, 256ULL << 20, 0.5};
+    spec.depends_on = {"db"};
+    spec.balance.strategy = Strategy::ip_hash;
+    spec.startup.type = ProbeType::tcp;
+    spec.readiness = {ProbeType::http, "/healthz", 8081, {}, 500, 250, 2, 4, 100};
+    spec.liveness = {ProbeType::exec, "/", 0, {"/bin/check", "-q"}, 1000, 1000, 1, 3, 0};
+    spec.rollout = {{2, false}, {25, true}, 1000, 60'000, false};
+    spec.restart = {RestartPolicy::on_failure, 200, 20'000, 5};
+    spec.stop = {3, {"/bin/pre"}, 10'000, 2'000};
+    return spec;
+}
+
+Service full_service() {
+    Service service;
+    service.name = "web";
+    service.current = 3;
+    service.previous = 2;
+    service.revisions = {{2, "00", full_spec(), {}}, {3, "01", full_spec(), {{"http", {Family::inet4, "127.0.0.1", 80}, Protocol::http, "web", 511}}}};
+    Instance instance;
+    instance.service = "web";
+    instance.ordinal = 2;
+    instance.revision = 3;
+    instance.state = InstanceState::stopping;
+    instance.since = 1000;
+    instance.deadline = 31'000;
+    instance.ending = Ending::replace_hung;
+    instance.id = 17;
+    instance.pid = 4242;
+    instance.started = 500;
+    instance.was_ready = instance.startup_passed = instance.killed = true;
+    instance.restarts = 4;
+    instance.failures = 2;
+    instance.weight = 9;
+    instance.watchdog = 900;
+    instance.sockets = {{"tcp4:127.0.0.1:80", 5}};
+    instance.status_text = "serving";
+    instance.last_exit = "exited 1";
+    service.instances = {instance, Instance{}};
+    service.phase = RolloutPhase::going_back;
+    service.rollout_began = 77;
+    service.rollout_failures = 3;
+    service.rejected = {4, "02", "2", "not ready"};
+    service.stopped = service.removed = true;
+    service.scale = 6;
+    service.as_of = 1001;
+    return service;
+}
+
+Configuration full_configuration() {
+    Configuration configuration;
+    configuration.file = "/etc/baton/baton.toml";
+    configuration.prefix = "/etc/baton";
+    configuration.supervisor.pid_file = "/run/baton.pid";
+    configuration.supervisor.log = {LogLevelName::debug, "/var/log/baton.log", LogFormatName::json};
+    configuration.supervisor.upgrade = {1, 2, 3, UpgradeMode::automatic};
+    configuration.listeners = {{"dns", {Family::inet6, "::1", 53}, Protocol::udp, "web", 16}, {"x", {Family::unix_abstract, "x", 0}, Protocol::tcp, "web", 1}};
+    configuration.services = {full_spec()};
+    return configuration;
+}
+
+Counters full_counters() {
+    Counters counters;
+    counters.next_child = UINT64_MAX;
+    counters.next_revision = 12;
+    counters.next_place = 7;
+    counters.kernel_steering = true;
+    counters.stopping = true;
+    counters.closing = {{full_configuration().listeners[0], 99}, {full_configuration().listeners[1], never}};
+    return counters;
+}
+
+Upgrade full_upgrade() {
+    Upgrade upgrade;
+    upgrade.phase = UpgradePhase::handed;
+    upgrade.generation = 4;
+    upgrade.since = 10;
+    upgrade.deadline = 20;
+    upgrade.automatic = true;
+    upgrade.soak = 10'000;
+    upgrade.binary = "/usr/sbin/batond";
+    upgrade.quit_requested = upgrade.ending = true;
+    upgrade.verdict = "committed";
+    return upgrade;
+}
+
+template <class T>
+void comes_back(const T& value) {
+    const auto copy = decode<T>(encode(value));
+    ASSERT_TRUE(copy) << copy.error().message();
+    EXPECT_EQ(*copy, value);
+}
+
+TEST(Codec, GivesBackWhatItWrote) {
+    comes_back(full_service());
+    comes_back(full_counters());
+    comes_back(full_configuration());
+    comes_back(full_upgrade());
+    comes_back(full_spec());
+    comes_back(Service{});
+    comes_back(Counters{});
+    comes_back(Configuration{});
+    comes_back(Upgrade{});
+}
+
+// The first version's snapshots: read, and written again as they were.
+template <class T>
+void is_golden(const std::string& name, const T& value) {
+    EXPECT_EQ(test::differs_from_golden_text(name, encode(value) + "\n"), "");
+    const auto read = decode<T>(test::golden_text(name));
+    ASSERT_TRUE(read) << read.error().message();
+    EXPECT_EQ(*read, value);
+}
+
+TEST(Codec, WritesWhatIsPublished) {
+    is_golden("service.json", full_service());
+    is_golden("counters.json", full_counters());
+    is_golden("configuration.json", full_configuration());
+    is_golden("upgrade.json", full_upgrade());
+}
+
+TEST(Codec, KeepsTheDefaultOfWhatIsAbsent) {
+    const auto upgrade = decode<Upgrade>("{}");
+    ASSERT_TRUE(upgrade);
+    EXPECT_EQ(*upgrade, Upgrade{});
+    const auto spec = decode<ServiceSpec>(R"({"name":"web","stop":{"signal":3}})");
+    ASSERT_TRUE(spec);
+    EXPECT_EQ(spec->name, "web");
+    EXPECT_EQ(spec->replicas, 1U);
+    EXPECT_EQ(spec->stop.signal, 3);
+    EXPECT_EQ(spec->stop.drain_timeout, 30'000);
+}
+
+TEST(Codec, DropsWhatIsUnknown) {
+    const auto counters = decode<Counters>(R"({"next_child":5,"of_a_later_version":{"a":[1,2]},"closing":[{"spec":{"name":"x","new":1}}]})");
+    ASSERT_TRUE(counters);
+    EXPECT_EQ(counters->next_child, 5U);
+    ASSERT_EQ(counters->closing.size(), 1U);
+    EXPECT_EQ(counters->closing[0].spec.name, "x");
+}
+
+struct Wrong {
+    std::string json;
+    std::string path;
+};
+
+class WrongService : public testing::TestWithParam<Wrong> {};
+
+TEST_P(WrongService, IsRefusedByItsPath) {
+    const auto service = decode<Service>(GetParam().json);
+    ASSERT_FALSE(service);
+    EXPECT_EQ(service.error().message().substr(0, GetParam().path.size() + 1), GetParam().path + ":") << service.error().message();
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Codec, WrongService,
+    testing::Values(Wrong{"[]", "document"}, Wrong{R"({"name":1})", ".name"}, Wrong{R"({"current":"1"})", ".current"},
+                    Wrong{R"({"current":-1})", ".current"}, Wrong{R"({"current":1.5})", ".current"}, Wrong{R"({"scale":4294967296})", ".scale"},
+                    Wrong{R"({"stopped":1})", ".stopped"}, Wrong{R"({"phase":"upside_down"})", ".phase"}, Wrong{R"({"phase":2})", ".phase"},
+                    Wrong{R"({"instances":{}})", ".instances"}, Wrong{R"({"instances":[{},{"state":null}]})", ".instances[1].state"},
+                    Wrong{R"({"revisions":[{"spec":{"environment":{"A":1}}}]})", ".revisions[0].spec.environment.A"},
+                    Wrong{R"({"revisions":[{"spec":{"limits":[]}}]})", ".revisions[0].spec.limits"},
+                    Wrong{R"({"rejected":"no"})", ".rejected"}, Wrong{R"({"name":null})", ".name"}));
+
+TEST(Codec, RefusesWhatIsNotJson) {
+    EXPECT_FALSE(decode<Service>(""));
+    EXPECT_FALSE(decode<Service>("{"));
+    EXPECT_FALSE(decode<Service>("{} {}"));
+    EXPECT_FALSE(decode<Service>(std::string(10'000, '[')));
+}
+
+}  // namespace
+}  // namespace baton::model
