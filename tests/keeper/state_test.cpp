@@ -136,11 +136,12 @@ TEST(KeeperState, CutAnywhereButBetweenPartsIsRefused) {
     EXPECT_EQ(whole, 8U);  // nothing, the keeper itself, two masters, two children, two descriptors
 }
 
+struct Strange {
+    static constexpr std::uint16_t type = 200;
+    std::uint32_t value = 0;
+};
+
 TEST(KeeperState, WithAnUnknownPartIsRefused) {
-    struct Strange {
-        static constexpr std::uint16_t type = 200;
-        std::uint32_t value = 0;
-    };
     const std::string part = pack(Strange{});
     const auto size = static_cast<std::uint32_t>(part.size());
     const std::string bytes = std::string(reinterpret_cast<const char*>(&size), sizeof(size)) + part;
