@@ -79,7 +79,8 @@ class Reader {
         to.clear();
         to.reserve(from.get_array().size());
         for (const json::value& element : from.get_array()) {
-            if (!read(element, to.emplace_back(), fmt::format("{}[{}]", path, to.size() - 1))) return false;
+            const std::string place = fmt::format("{}[{}]", path, to.size());
+            if (!read(element, to.emplace_back(), place)) return false;
         }
         return true;
     }
