@@ -162,8 +162,11 @@ int Order::operator()(const Upgrade& upgrade) const {
     Progress progress(terminal_, json_);
     Patience patience;
     const Outcome outcome = begin(client_, "/v1/upgrade", json::serialize(body), progress, patience);
-    if (const auto* verdict = std::get_if<Verdict>(&outcome))
+    if (const auto* verdict = std::get_if<Verdict>(&outcome)) {
+        // The old master said so as its last words; it is done when that one is gone.
+        if (verdict->succeeded && upgrade.wait) static_cast<void>(verdict_of_upgrade(client_, *before, progress));
         return conclude(*verdict, "upgrade", json_, progress);
+    }
     if (const auto* refused = std::get_if<Refused>(&outcome)) return conclude(*refused, "upgrade", progress);
     if (const auto* unreachable = std::get_if<Unreachable>(&outcome))
         return complain(unreachable->error.message());

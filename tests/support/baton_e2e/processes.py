@@ -79,6 +79,17 @@ class Process:
             pairs = (line.split(":", 1) for line in file)
             return {name: value.strip() for name, value in pairs}
 
+    def where(self):
+        """What it waits in, as far as the kernel tells: for whoever looks for the cause of a hang."""
+        found = []
+        for name in ("wchan", "syscall", "stack"):
+            try:
+                with open(f"/proc/{self.pid}/{name}", encoding="utf-8") as file:
+                    found.append(" < ".join(line.split("] ", 1)[-1] for line in file.read().splitlines()[:6]))
+            except OSError:
+                continue
+        return "; ".join(found)
+
     def children(self):
         return [Process(pid) for pid, stat in _all().items() if stat["parent"] == self.pid]
 

@@ -183,6 +183,10 @@ class Sandbox:
         if not keep:
             shutil.rmtree(self.folder, ignore_errors=True)
 
+    def show_processes(self):
+        for process in descendants(os.getpid()):
+            print(f"    * {process} parent {process.parent} state {process.state}: {process.where()}", flush=True)
+
     def show_logs(self):
         for base, _, files in os.walk(self.folder):
             for name in sorted(files):
@@ -217,6 +221,7 @@ def main(*tests):
             outcome = "FAILED"
             failed.append(test.__name__)
             traceback.print_exc(file=sys.stdout)
+            sandbox.show_processes()
             sandbox.show_logs()
             if isinstance(error, KeyboardInterrupt):
                 raise
