@@ -27,6 +27,8 @@ inline constexpr Millis master_backoff_first = 50;
 inline constexpr Millis master_backoff_max = 5'000;
 // A master that lived so long counts as sound, and its next death is the first again.
 inline constexpr Millis master_sound_after = 10'000;
+// A QUIT to the old master so soon after its upgrade was taken back was meant to commit it, not to stop everything.
+inline constexpr Millis late_quit = 1'000;
 // After TERM the keeper waits so long for masters and instances, then kills.
 inline constexpr Millis fast_stop_grace = 1'500;
 
@@ -36,6 +38,8 @@ inline constexpr std::size_t included_files = 256;
 inline constexpr std::size_t services = 2'048;
 inline constexpr std::size_t listeners = 2'048;
 inline constexpr std::uint32_t replicas = 1'024;
+// Listeners of one service: its programs get them in one message, with their output and their cgroup.
+inline constexpr std::size_t service_listeners = 240;
 // Name of a service or listener.
 inline constexpr std::size_t name_bytes = 64;
 // A configured time; a longer one is a mistake, and sums of times stay far from overflow.
@@ -111,10 +115,8 @@ inline constexpr Millis probe_queue_pause = 10;
 inline constexpr Millis probe_first_interval = 10;
 
 // --- journal ---
-// Events kept in the history on disk, and revisions of one service and in all.
+// Events kept in the history on disk.
 inline constexpr std::size_t journal_events = 10'000;
-inline constexpr std::size_t journal_service_revisions = 64;
-inline constexpr std::size_t journal_revisions = 8'192;
 // Longer texts of events are cut.
 inline constexpr std::size_t journal_text_bytes = 4 * 1024;
 // Records that wait for flush(), or for a disk that is full; the oldest are dropped.

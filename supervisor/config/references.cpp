@@ -38,6 +38,7 @@ class References {
         check_listeners();
         for (std::size_t i = 0; i < services().size(); ++i) {
             check_dependencies(i);
+            check_listeners_of(i);
             const ServiceOrigin& origin = draft_.services[i];
             check_probe(services()[i], services()[i].startup, "startup", origin.startup);
             check_probe(services()[i], services()[i].readiness, "readiness", origin.readiness);
@@ -73,6 +74,14 @@ class References {
         report_.problem(
             place, fmt::format("{} is {}, {} bytes; it has at most {}, for the sockets made from it", key,
                                in_quotes(path), path.size(), most));
+    }
+
+    void check_listeners_of(std::size_t i) {
+        const auto found = listeners_of_.find(services()[i].name);
+        if (found == listeners_of_.end() || found->second.size() <= limits::service_listeners) return;
+        report_.problem(draft_.services[i].self,
+                        fmt::format("{} has {} listeners; at most {} are possible: divide it into several services",
+                                    path("service", services()[i].name), found->second.size(), limits::service_listeners));
     }
 
     void check_listeners() {

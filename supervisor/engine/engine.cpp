@@ -99,6 +99,7 @@ bool Engine::start(const std::function<Start(const std::vector<std::string>&)>& 
         succession_->resume(greeting_.note, {others, greeting_.ready_others, greeting_.owner});
         events_.announce("master.replaced", fmt::format("generation {}", greeting_.generation), fmt::format("pid {} takes its place", ::getpid()), true);
     }
+    if (leaving_) return true;  // the one before it had only to leave
     const bool aside = succession_->upgrade().phase != UpgradePhase::idle;
     if (auto written = !replacement ? Result<void>() : aside ? pid_file_->write_aside() : pid_file_->write(); !written) {
         log_.error("{}", written.error().message());
@@ -316,9 +317,9 @@ void Engine::leave(int status) {
 
 // --- news of the keeper ---
 
-void Engine::on_child_started(std::uint64_t id, std::int64_t pid) { runner_->post(model::ChildStarted{id, pid}); }
+void Engine::on_child_started(std::uint64_t id, std::int64_t pid) { runner_->child_started(id, pid); }
 void Engine::on_child_not_started(std::uint64_t id, const std::string& why) { runner_->post(model::ChildNotStarted{id, why}); }
-void Engine::on_child_exited(std::uint64_t id, int status) { runner_->post(model::ChildExited{id, status}); }
+void Engine::on_child_exited(std::uint64_t id, int status) { runner_->child_exited(id, status); }
 
 void Engine::on_master_started(std::uint32_t generation, std::int32_t pid, const std::string& error) {
     if (error.empty()) greeting_.others[generation] = pid;
@@ -403,6 +404,10 @@ void Engine::signal(int number, bool to_all) {
             if (phase == UpgradePhase::proved || phase == UpgradePhase::handed || (phase == UpgradePhase::trial && !fast)) {
                 return succession_->handle(plan::CommitAsked{});
             }
+            if (number == SIGQUIT && plan::overtook_commit(succession_->upgrade(), monotonic_now())) {
+                return events_.announce("upgrade.quit_dropped", fmt::format("generation {}", greeting_.generation),
+                                        "the new generation has just ended; to stop everything, send QUIT again", true);
+            }
             if (phase == UpgradePhase::trial) link_.signal_master(succession_->upgrade().generation, SIGKILL);
             return shut_down(fast);
         }
@@ -465,6 +470,7 @@ void Engine::reopen_logs() {
     } else {
         log_.info("log reopened");
     }
+    events_.reopen_journal();
 }
 
 void Engine::shut_down(bool fast) {

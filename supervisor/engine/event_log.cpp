@@ -50,6 +50,7 @@ void EventLog::line(const std::string& instance, std::string_view text) {
 void EventLog::use_journal(std::unique_ptr<Journal> journal) {
     journal_ = std::move(journal);
     if (!journal_) return;
+    tell_notice();
     // What this process has seen while another one wrote comes after what that one has written.
     std::deque<EventView> own = std::exchange(unsaved_, {});
     events_.clear();
@@ -75,7 +76,19 @@ void EventLog::let_go() {
 }
 
 void EventLog::flush() {
-    if (journal_) journal_->flush();
+    if (!journal_) return;
+    if (auto done = journal_->flush(); !done) log_.error("{}; events are kept in memory only, until the log is reopened (USR1)", done.error().message());
+    tell_notice();
+}
+
+void EventLog::reopen_journal() {
+    if (!journal_) return;
+    if (auto done = journal_->reopen(); !done) log_.error("{}; events are kept in memory only", done.error().message());
+    tell_notice();
+}
+
+void EventLog::tell_notice() {
+    if (const std::string notice = journal_->take_notice(); !notice.empty()) log_.warning("{}", notice);
 }
 
 std::vector<EventView> EventLog::after(std::uint64_t number) const {
@@ -130,8 +143,10 @@ class EventLog::LogFollower final : public Subscription<LogLineView> {
         const Millis deadline = monotonic_now() + wait;
         for (;;) {
             if (ready_.empty() && log_.ring_) {
+                const std::uint64_t last = log_.ring_->last_number();
                 for (LogLineView& line : log_.ring_->after(after_, filter_, limits::subscriber_backlog)) ready_.push_back(std::move(line));
-                if (!ready_.empty()) after_ = ready_.back().number;
+                // A full batch may have left some behind; otherwise all up to the last was looked at.
+                after_ = ready_.size() < limits::subscriber_backlog ? last : ready_.back().number;
             }
             if (!ready_.empty()) {
                 LogLineView line = std::move(ready_.front());

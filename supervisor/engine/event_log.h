@@ -47,7 +47,10 @@ class EventLog {
     const run::LogRing* ring() const { return ring_ ? &*ring_ : nullptr; }
     // Another master writes from now on.
     void let_go();
+    // What was announced goes to the history on disk. Once a second is enough.
     void flush();
+    // An operator may have made room on the disk.
+    void reopen_journal();
 
     std::vector<model::EventView> after(std::uint64_t number) const;
     // The last lines of an instance, for a message about its failure.
@@ -61,6 +64,8 @@ class EventLog {
   private:
     class EventFollower;
     class LogFollower;
+
+    void tell_notice();
 
     Log& log_;
     Bell bell_;

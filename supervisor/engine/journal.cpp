@@ -22,9 +22,6 @@ constexpr const char* schema = R"(
     CREATE TABLE event (
         id INTEGER PRIMARY KEY,  -- in the order they were written: two masters may use one number
         number INTEGER NOT NULL, time TEXT NOT NULL, kind TEXT NOT NULL, subject TEXT NOT NULL, text TEXT NOT NULL);
-    CREATE TABLE revision (
-        service TEXT NOT NULL, revision INTEGER NOT NULL, version TEXT NOT NULL, wall INTEGER NOT NULL,
-        json TEXT NOT NULL, PRIMARY KEY (service, revision));
 )";
 
 int primary(int code) {
@@ -145,7 +142,7 @@ Result<Handle> open_database(const std::string& path) {
     ::sqlite3_busy_timeout(raw, static_cast<int>(limits::journal_open_busy));
     if (::sqlite3_db_readonly(raw, "main") == 1)
         return Error("it can only be read", SQLITE_READONLY);
-    // A revision's environment may hold secrets.
+    // What programs said of themselves may hold secrets.
     std::error_code ignored;
     fs::permissions(path, fs::perms::owner_read | fs::perms::owner_write, ignored);
     const std::string pragmas = fmt::format(
@@ -171,12 +168,7 @@ struct Journal::Database {
     Handle handle;
     Statement add_event;
     Statement trim_events;
-    Statement add_revision;
-    Statement trim_service;
-    Statement trim_revisions;
     Statement last_events;
-    Statement last_number;
-    Statement revisions;
 
     static Result<std::unique_ptr<Database>> open(const std::string& path) {
         auto handle = open_database(path);
@@ -188,22 +180,8 @@ struct Journal::Database {
              "INSERT INTO event (number, time, kind, subject, text) VALUES (?, ?, ?, ?, ?)"},
             {database->trim_events,
              "DELETE FROM event WHERE id <= (SELECT max(id) FROM event) - ?"},
-            {database->add_revision,
-             "INSERT OR REPLACE INTO revision (service, revision, version, json, wall) VALUES (?, "
-             "?, ?, ?, ?)"},
-            {database->trim_service,
-             "DELETE FROM revision WHERE service = ?1 AND revision NOT IN"
-             " (SELECT revision FROM revision WHERE service = ?1 ORDER BY revision DESC LIMIT ?2)"},
-            {database->trim_revisions,
-             "DELETE FROM revision WHERE (SELECT count(*) FROM revision) > ?1 AND rowid NOT IN"
-             " (SELECT rowid FROM revision ORDER BY wall DESC LIMIT ?1)"},
             {database->last_events,
              "SELECT number, time, kind, subject, text FROM event ORDER BY id DESC LIMIT ?"},
-            {database->last_number,
-             "SELECT max(number) FROM (SELECT number FROM event ORDER BY id DESC LIMIT ?)"},
-            {database->revisions,
-             "SELECT service, revision, version, json, wall FROM revision WHERE service = ? ORDER "
-             "BY revision DESC LIMIT ?"},
         };
         for (const auto& [statement, sql] : texts) {
             auto prepared = Statement::prepare(database->handle.get(), sql);
@@ -222,18 +200,6 @@ struct Journal::Database {
             .bind(event.subject)
             .bind(text);
         return add_event.execute();
-    }
-
-    Result<void> add(const RevisionRecord& record) {
-        add_revision.bind(record.service)
-            .bind(static_cast<std::int64_t>(record.revision))
-            .bind(record.version);
-        add_revision.bind(record.json).bind(record.wall);
-        if (auto added = add_revision.execute(); !added) return added;
-        trim_service.bind(record.service)
-            .bind(static_cast<std::int64_t>(limits::journal_service_revisions));
-        if (auto trimmed = trim_service.execute(); !trimmed) return trimmed;
-        return trim_revisions.bind(static_cast<std::int64_t>(limits::journal_revisions)).execute();
     }
 };
 
@@ -295,18 +261,9 @@ std::string Journal::take_notice() {
     return std::exchange(notice_, {});
 }
 
-void Journal::add(Pending record) {
-    if (pending_.size() >= limits::journal_pending) pending_.pop_front();
-    pending_.push_back(std::move(record));
-}
-
 void Journal::append(const model::EventView& event) {
-    add(event);
-}
-
-void Journal::record_revision(const std::string& service, std::uint64_t revision,
-                              const std::string& version, const std::string& json, Millis wall) {
-    add(RevisionRecord{service, revision, version, json, wall});
+    if (pending_.size() >= limits::journal_pending) pending_.pop_front();
+    pending_.push_back(event);
 }
 
 Result<void> Journal::write() {
@@ -314,9 +271,8 @@ Result<void> Journal::write() {
     sqlite3* const handle = database_->handle.get();
     if (auto begun = run(handle, "BEGIN IMMEDIATE"); !begun) return begun;
     Result<void> written;
-    for (const Pending& record : pending_) {
-        if (written)
-            written = std::visit([this](const auto& one) { return database_->add(one); }, record);
+    for (const model::EventView& event : pending_) {
+        if (written) written = database_->add(event);
     }
     if (written)
         written = database_->trim_events.bind(static_cast<std::int64_t>(limits::journal_events))
@@ -363,53 +319,10 @@ std::vector<model::EventView> Journal::last(std::size_t most) {
         if (!row) read_failure_ = row.error();
         std::reverse(events.begin(), events.end());
     }
-    for (const Pending& record : pending_) {
-        if (const auto* const event = std::get_if<model::EventView>(&record))
-            events.push_back(*event);
-    }
+    events.insert(events.end(), pending_.begin(), pending_.end());
     if (events.size() > most)
         events.erase(events.begin(), events.end() - static_cast<std::ptrdiff_t>(most));
     return events;
-}
-
-std::uint64_t Journal::last_number() {
-    std::uint64_t number = 0;
-    if (database_) {
-        Statement& query = database_->last_number;
-        query.bind(static_cast<std::int64_t>(limits::journal_pending));
-        const auto row = query.step();
-        if (row && *row) number = static_cast<std::uint64_t>(query.number(0));
-        query.reset();
-        if (!row) read_failure_ = row.error();
-    }
-    for (const Pending& record : pending_) {
-        if (const auto* const event = std::get_if<model::EventView>(&record))
-            number = std::max(number, event->number);
-    }
-    return number;
-}
-
-std::vector<RevisionRecord> Journal::revisions(const std::string& service, std::size_t most) {
-    std::vector<RevisionRecord> records;
-    if (database_) {
-        Statement& query = database_->revisions;
-        query.bind(service).bind(static_cast<std::int64_t>(most));
-        auto row = query.step();
-        for (; row && *row; row = query.step()) {
-            records.push_back({query.text(0), static_cast<std::uint64_t>(query.number(1)),
-                               query.text(2), query.text(3), query.number(4)});
-        }
-        query.reset();
-        if (!row) read_failure_ = row.error();
-        std::reverse(records.begin(), records.end());
-    }
-    for (const Pending& record : pending_) {
-        const auto* const revision = std::get_if<RevisionRecord>(&record);
-        if (revision != nullptr && revision->service == service) records.push_back(*revision);
-    }
-    if (records.size() > most)
-        records.erase(records.begin(), records.end() - static_cast<std::ptrdiff_t>(most));
-    return records;
 }
 
 }  // namespace baton::engine

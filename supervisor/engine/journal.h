@@ -1,4 +1,4 @@
-// History on disk: events and revisions, in SQLite under state_dir. One thread.
+// History on disk: events, in SQLite under state_dir. One thread.
 //
 // History is for people; what the supervisor needs to go on is in the keeper. So the journal must
 // never be in the way: append() only remembers, flush() writes all of it in one short transaction,
@@ -15,7 +15,6 @@
 #include <deque>
 #include <memory>
 #include <string>
-#include <variant>
 #include <vector>
 
 #include "base/result.h"
@@ -23,14 +22,6 @@
 #include "model/views.h"
 
 namespace baton::engine {
-
-struct RevisionRecord {
-    std::string service;
-    std::uint64_t revision = 0;
-    std::string version;
-    std::string json;  // the model::Revision
-    Millis wall = 0;   // when it came into force
-};
 
 class Journal {
   public:
@@ -43,10 +34,8 @@ class Journal {
 
     // Remembered until flush(). Events keep the number they have.
     void append(const model::EventView& event);
-    void record_revision(const std::string& service, std::uint64_t revision,
-                         const std::string& version, const std::string& json, Millis wall);
     // Once a second, or at a turn's end: writes what was appended since. The Error comes once; from
-    // then on the journal is off, keeps the newest limits::journal_pending records, and says
+    // then on the journal is off, keeps the newest limits::journal_pending events, and says
     // nothing. Another master that is writing is no Error: the next flush tries again.
     Result<void> flush();
     bool on() const;
@@ -59,27 +48,21 @@ class Journal {
 
     // The newest `most` events, oldest first; those that wait for flush() too.
     std::vector<model::EventView> last(std::size_t most);
-    // The largest number of an event; 0: there is none.
-    std::uint64_t last_number();
-    // The newest revisions of a service that are kept, oldest first.
-    std::vector<RevisionRecord> revisions(const std::string& service, std::size_t most);
 
   private:
     struct Database;
-    using Pending = std::variant<model::EventView, RevisionRecord>;
 
     explicit Journal(std::string path);
     Result<void> begin();
     Result<void> begin_anew(const Error& damage);
     Result<void> write();
     Error turn_off(const Error& why);
-    void add(Pending record);
 
     std::string path_;
     std::unique_ptr<Database> database_;  // null: off
-    std::deque<Pending> pending_;
+    std::deque<model::EventView> pending_;
     std::string notice_;
-    Error read_failure_;  // of last() or revisions(), which flush() will handle; empty: none
+    Error read_failure_;  // of last(), which flush() will handle; empty: none
 };
 
 }  // namespace baton::engine

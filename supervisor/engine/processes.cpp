@@ -11,7 +11,6 @@
 
 #include "base/limits.h"
 #include "sys/process.h"
-#include "sys/user.h"
 
 namespace baton::engine {
 
@@ -50,17 +49,40 @@ struct Processes::Plan {
 Processes::Processes(boost::asio::io_context& context, KeeperLink& link, Sockets& sockets, Log& log, Hooks hooks)
     : context_(context), link_(link), sockets_(sockets), log_(log), hooks_(std::move(hooks)), cgroups_(sys::Cgroups::probe()) {}
 
-Result<void> Processes::identify(const model::State& state, const ServiceSpec& spec, keeper::Spawn& body, Plan& plan) const {
-    body.umask = spec.umask;
-    body.nofile = spec.limits.nofile;
-    if (const char* original = std::getenv("BATON_NOFILE"); body.nofile == 0 && original != nullptr) {
-        // The supervisor raised its own; a program gets what the supervisor was given.
-        body.nofile = std::strtoull(original, nullptr, 10);
-        body.keep_hard_nofile = 1;
+std::vector<std::string> Processes::know_users(const model::Configuration& configuration) {
+    std::vector<std::string> problems;
+    std::map<std::string, Result<sys::User>> users;
+    for (const ServiceSpec& spec : configuration.services) {
+        const std::string& name = model::user_of(configuration, spec);
+        if (name.empty() || users.contains(name)) continue;
+        const auto& found = users.emplace(name, sys::find_user(name)).first->second;
+        if (!found) problems.push_back(fmt::format("service {}: {}", spec.name, found.error().message()));
     }
-    const std::string& name = spec.user.empty() ? state.configuration.supervisor.user : spec.user;
+    if (problems.empty()) users_ = std::move(users);
+    return problems;
+}
+
+const Result<sys::User>& Processes::user(const std::string& name) {
+    const auto known = users_.find(name);
+    return known != users_.end() ? known->second : users_.emplace(name, sys::find_user(name)).first->second;
+}
+
+// Whoever it was started as; and whatever it became since, as long as it is of its process group: a
+// program that is started as root may change its user before it says READY=1.
+bool Processes::may_speak(std::uint64_t id, const sys::Sender& sender) {
+    const auto found = open_.find(id);
+    if (found == open_.end()) return false;
+    const Open& open = found->second;
+    if (!open.user.empty()) {
+        const auto& as = user(open.user);
+        if (as && as->uid == sender.uid) return true;
+    }
+    return open.pid != 0 && sys::group_of(sender.pid) == open.pid;
+}
+
+Result<void> Processes::identify(const std::string& name, keeper::Spawn& body, Plan& plan) {
     if (name.empty()) return {};
-    const auto user = sys::find_user(name);
+    const auto& user = this->user(name);
     if (!user) return user.error();
     if (::geteuid() != 0) {
         if (user->uid == ::geteuid()) return {};
@@ -104,7 +126,15 @@ Result<void> Processes::start(const model::State& state, const model::Service& s
     Plan plan;
     plan.environment = sys::own_environment();
     std::erase_if(plan.environment, [](const std::string& variable) { return is_own_variable(variable); });
-    if (auto identified = identify(state, spec, body, plan); !identified) return identified.error();
+    body.umask = spec.umask;
+    body.nofile = spec.limits.nofile;
+    if (const char* original = std::getenv("BATON_NOFILE"); body.nofile == 0 && original != nullptr) {
+        // The supervisor raised its own; a program gets what the supervisor was given.
+        body.nofile = std::strtoull(original, nullptr, 10);
+        body.keep_hard_nofile = 1;
+    }
+    const std::string& user = model::user_of(state.configuration, spec);
+    if (auto identified = identify(user, body, plan); !identified) return identified.error();
 
     plan.notify_path = notify_path(state.configuration.supervisor.runtime_dir, instance.id);
     environment(state, *revision, instance, plan);
@@ -118,6 +148,7 @@ Result<void> Processes::start(const model::State& state, const model::Service& s
 
     Open& open = open_[instance.id];
     open.instance = name_of(instance);
+    open.user = user;
     open.notify_path = plan.notify_path;
     std::vector<int> descriptors{pipe->write_end.get()};
     descriptors.insert(descriptors.end(), listening->begin(), listening->end());
@@ -162,15 +193,17 @@ void Processes::listen(std::uint64_t id, Open& open, sys::UniqueFd output, sys::
         open.notify = std::make_unique<run::NotifySocket>(context_, std::move(notify), [this, id](model::Notified said) {
             said.id = id;
             hooks_.event(std::move(said));
-        });
+        }, [this, id](const sys::Sender& sender) { return may_speak(id, sender); });
     }
 }
 
-void Processes::adopt(const std::string& runtime_dir, const Instance& instance, std::map<std::string, sys::UniqueFd>& held) {
+void Processes::adopt(const model::State& state, const model::Service& service, const Instance& instance, std::map<std::string, sys::UniqueFd>& held) {
     const std::uint64_t id = instance.id;
     Open& open = open_[id];
     open.instance = name_of(instance);
-    open.notify_path = notify_path(runtime_dir, id);
+    open.user = model::user_of(state.configuration, find_revision(service, instance.revision)->spec);
+    open.pid = instance.pid;
+    open.notify_path = notify_path(state.configuration.supervisor.runtime_dir, id);
     open.cgroup = cgroups_.path_of(cgroup_name(instance));
     const auto take = [&](const std::string& name) {
         const auto found = held.find(name);
@@ -179,10 +212,22 @@ void Processes::adopt(const std::string& runtime_dir, const Instance& instance, 
     listen(id, open, take(output_name(id)), take(notify_name(id)));
 }
 
+void Processes::started(std::uint64_t id, std::int64_t pid) {
+    const auto found = open_.find(id);
+    if (found != open_.end()) found->second.pid = pid;
+}
+
+void Processes::hear_out(std::uint64_t id) {
+    const auto found = open_.find(id);
+    if (found == open_.end()) return;
+    if (found->second.notify) found->second.notify->drain_now();
+    if (found->second.output) found->second.output->drain_now();
+}
+
 void Processes::ended(std::uint64_t id) {
+    hear_out(id);
     const auto found = open_.find(id);
     if (found != open_.end()) {
-        if (found->second.output) found->second.output->drain_now();
         if (!found->second.notify_path.empty()) ::unlink(found->second.notify_path.c_str());
         if (!found->second.cgroup.empty()) {
             static_cast<void>(cgroups_.kill(found->second.cgroup));
@@ -200,6 +245,9 @@ void Processes::kill_all_of(std::uint64_t id) {
 }
 
 void Processes::let_go() {
+    for (auto& [id, open] : open_) {
+        if (open.output) open.output->flush();
+    }
     open_.clear();
 }
 

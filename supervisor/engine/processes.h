@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include <boost/asio/io_context.hpp>
 
@@ -20,6 +21,8 @@
 #include "run/capture.h"
 #include "run/notify.h"
 #include "sys/cgroup.h"
+#include "sys/datagram.h"
+#include "sys/user.h"
 
 namespace baton::engine {
 
@@ -33,11 +36,19 @@ class Processes {
 
     std::string cgroups() const { return cgroups_.status(); }
 
+    // Looks up the users that services run as, which may block, so that no start has to. The reasons
+    // against this configuration: those that do not exist.
+    std::vector<std::string> know_users(const model::Configuration& configuration);
+
     // Asks the keeper to start the instance's process. An Error: nothing was asked.
     Result<void> start(const model::State& state, const model::Service& service, const model::Instance& instance);
     // Listens to what a process of an earlier master says, by the held descriptors of its id.
-    void adopt(const std::string& runtime_dir, const model::Instance& instance, std::map<std::string, sys::UniqueFd>& held);
-    // The process ended: reads what it said last, and lets go of everything.
+    void adopt(const model::State& state, const model::Service& service, const model::Instance& instance, std::map<std::string, sys::UniqueFd>& held);
+    // The keeper has started it.
+    void started(std::uint64_t id, std::int64_t pid);
+    // The process ended: tells what it said last, while its record still expects that.
+    void hear_out(std::uint64_t id);
+    // Its end was noted: lets go of everything.
     void ended(std::uint64_t id);
     // KILL to everything in its cgroup; the keeper has done so to its process group.
     void kill_all_of(std::uint64_t id);
@@ -49,6 +60,8 @@ class Processes {
   private:
     struct Open {
         std::string instance;
+        std::string user;       // empty: the supervisor's own
+        std::int64_t pid = 0;   // 0: not known yet
         std::string notify_path;
         std::string cgroup;
         std::unique_ptr<run::Capture> output;
@@ -56,8 +69,10 @@ class Processes {
     };
     struct Plan;
 
+    const Result<sys::User>& user(const std::string& name);
+    bool may_speak(std::uint64_t id, const sys::Sender& sender);
     void listen(std::uint64_t id, Open& open, sys::UniqueFd output, sys::UniqueFd notify);
-    Result<void> identify(const model::State& state, const model::ServiceSpec& spec, keeper::Spawn& body, Plan& plan) const;
+    Result<void> identify(const std::string& user, keeper::Spawn& body, Plan& plan);
     void environment(const model::State& state, const model::Revision& revision, const model::Instance& instance, Plan& plan) const;
 
     boost::asio::io_context& context_;
@@ -67,6 +82,7 @@ class Processes {
     Hooks hooks_;
     sys::Cgroups cgroups_;
     std::map<std::uint64_t, Open> open_;
+    std::map<std::string, Result<sys::User>> users_;  // looked up once for each configuration
 };
 
 }  // namespace baton::engine

@@ -75,9 +75,15 @@ Runner::Runner(boost::asio::io_context& context, KeeperLink& link, Log& log, Eve
 
 std::vector<std::string> Runner::rehearse(std::map<std::string, sys::UniqueFd>& held, const model::Configuration& own) {
     sockets_.adopt(held);
-    std::vector<std::string> problems = sockets_.prepare(own);
+    std::vector<std::string> problems = prepare(own);
     for (std::string& name : sockets_.missing(own.listeners)) problems.push_back(std::move(name));
     if (auto loaded = load(held); !loaded) problems.push_back(loaded.error().message());
+    return problems;
+}
+
+std::vector<std::string> Runner::prepare(const model::Configuration& configuration) {
+    std::vector<std::string> problems = processes_.know_users(configuration);
+    if (problems.empty()) problems = sockets_.prepare(configuration);
     return problems;
 }
 
@@ -125,7 +131,8 @@ Result<void> Runner::take_over(std::map<std::string, sys::UniqueFd>& held, const
     }
     if (own != nullptr) {
         std::string all;
-        for (const std::string& problem : sockets_.prepare(*own)) all += (all.empty() ? "" : "; ") + problem;
+        // An old master that takes back what it had takes it as it is: only addresses can stand against that.
+        for (const std::string& problem : first ? prepare(*own) : sockets_.prepare(*own)) all += (all.empty() ? "" : "; ") + problem;
         if (!all.empty()) return failed(all);
     }
     sockets_.hold_all();
@@ -143,7 +150,7 @@ Result<void> Runner::take_over(std::map<std::string, sys::UniqueFd>& held, const
 void Runner::adopt_processes(std::map<std::string, sys::UniqueFd>& held) {
     for (const auto& [name, service] : state_.services) {
         for (const Instance& instance : service.instances) {
-            if (has_process(instance)) processes_.adopt(state_.configuration.supervisor.runtime_dir, instance, held);
+            if (has_process(instance)) processes_.adopt(state_, service, instance, held);
         }
     }
     // What belonged to children that no record knows any more.
@@ -184,6 +191,16 @@ void Runner::post(model::Event event) {
     queue_.push_back(std::move(event));
     if (std::exchange(scheduled_, true)) return;
     boost::asio::post(context_, [this] { turn(); });
+}
+
+void Runner::child_started(std::uint64_t id, std::int64_t pid) {
+    processes_.started(id, pid);
+    post(model::ChildStarted{id, pid});
+}
+
+void Runner::child_exited(std::uint64_t id, int status) {
+    processes_.hear_out(id);
+    post(model::ChildExited{id, status});
 }
 
 void Runner::apply(model::Event event) {

@@ -46,6 +46,9 @@ class Runner {
     bool active() const { return active_; }
 
     void post(model::Event event);
+    // What the keeper says of a child, posted.
+    void child_started(std::uint64_t id, std::int64_t pid);
+    void child_exited(std::uint64_t id, int status);
     // The same, and its turn is over when this returns. Not from within a turn.
     void apply(model::Event event);
     // The keeper could not tell us everything: compare with what it has.
@@ -57,8 +60,9 @@ class Runner {
     std::string cgroups() const { return processes_.cgroups(); }
     // Rung after every turn.
     Bell& changed() { return changed_; }
-    // Opens the listeners of a configuration that is about to be posted. The reasons against it.
-    std::vector<std::string> prepare(const model::Configuration& configuration) { return sockets_.prepare(configuration); }
+    // Opens the listeners of a configuration that is about to be posted, and looks up its users. The
+    // reasons against it.
+    std::vector<std::string> prepare(const model::Configuration& configuration);
     // Nothing runs any more and this is the end: closes and removes what programs were reached by.
     void dissolve();
     // When all has ended after StopAsked.

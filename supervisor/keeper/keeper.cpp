@@ -505,7 +505,7 @@ void Keeper::checker_ended(int status) {
     checker_.reset();
     if (requester == state_.masters.end()) return;
     std::string why = "the new image did not pass its check: " + sys::describe_status(status);
-    if (status == 0 && stop_deadline_ == never) why = become(requester->second.image).message();
+    if (status == 0 && stop_deadline_ == never && pending_signals_.empty()) why = become(requester->second.image).message();
     push(requester->second, pack(KeeperReplaced{EINVAL}, 0, Tail().add(why)));
 }
 

@@ -37,18 +37,27 @@ void append(std::string& to, const std::string& message) {
     to.append(message);
 }
 
-Result<void> load_one(State& state, const Message& message) {
-    const auto strings = message.strings();
+// A part of the saved state, whole and of a known kind.
+Result<void> check(const Message& part) {
+    const auto strings = part.strings();
     if (!strings) return strings.error();
-    if (const auto keeper = message.body<SavedKeeper>()) {
+    if (part.body<SavedMaster>() && strings->size() != 2) return failed("keeper state: a master without its path");
+    if (part.body<SavedHeld>() && strings->size() != 1) return failed("keeper state: a descriptor without its name");
+    if (part.body<SavedKeeper>() || part.body<SavedMaster>() || part.body<SavedChild>() || part.body<SavedHeld>()) return {};
+    return failed("keeper state: an unknown part");
+}
+
+// Takes over what a checked part names.
+void take(State& state, const Message& part) {
+    const auto strings = part.strings();
+    if (const auto keeper = part.body<SavedKeeper>()) {
         state.owner = keeper->owner;
         state.fence = keeper->fence;
         state.next_generation = keeper->next_generation;
         state.ever_ready = keeper->ever_ready != 0;
         state.ready_pipe = sys::UniqueFd(keeper->ready_pipe);
         state.arguments = *strings;
-    } else if (const auto saved = message.body<SavedMaster>()) {
-        if (strings->size() != 2) return failed("keeper state: a master without its path");
+    } else if (const auto saved = part.body<SavedMaster>()) {
         Master& master = state.masters[saved->generation];
         master.generation = saved->generation;
         master.incarnation = saved->incarnation;
@@ -66,15 +75,11 @@ Result<void> load_one(State& state, const Message& message) {
         master.last_heard = monotonic_now();
         master.started = saved->started;
         master.restart_at = saved->restart_at;
-    } else if (const auto child = message.body<SavedChild>()) {
+    } else if (const auto child = part.body<SavedChild>()) {
         state.children[child->id] = Child{child->pid, sys::UniqueFd(child->pidfd), child->exited != 0, child->status};
-    } else if (const auto held = message.body<SavedHeld>()) {
-        if (strings->size() != 1) return failed("keeper state: a descriptor without its name");
+    } else if (const auto held = part.body<SavedHeld>()) {
         state.held[strings->at(0)] = sys::UniqueFd(held->descriptor);
-    } else {
-        return failed("keeper state: an unknown part");
     }
-    return {};
 }
 
 }  // namespace
@@ -100,7 +105,7 @@ std::string save(const State& state) {
 }
 
 Result<State> load(std::string_view bytes) {
-    State state;
+    std::vector<Message> parts;
     while (!bytes.empty()) {
         std::uint32_t size = 0;
         if (bytes.size() < sizeof(size)) return failed("keeper state: cut short");
@@ -109,9 +114,12 @@ Result<State> load(std::string_view bytes) {
         if (size > bytes.size()) return failed("keeper state: cut short");
         const auto message = Message::open(bytes.substr(0, size));
         if (!message) return message.error();
-        if (auto loaded = load_one(state, *message); !loaded) return loaded.error();
+        if (const auto sound = check(*message); !sound) return sound.error();
+        parts.push_back(*message);
         bytes.remove_prefix(size);
     }
+    State state;
+    for (const Message& part : parts) take(state, part);
     return state;
 }
 

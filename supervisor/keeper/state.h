@@ -56,7 +56,7 @@ struct State {
 };
 
 std::string save(const State& state);
-// Takes the descriptors that are named in it as its own.
+// Takes the descriptors that are named in it as its own, or, where it is an Error, none.
 Result<State> load(std::string_view bytes);
 
 }  // namespace baton::keeper

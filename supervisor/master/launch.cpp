@@ -1,15 +1,11 @@
 #include "master/launch.h"
 
-#include <fcntl.h>
 #include <sys/resource.h>
-#include <unistd.h>
 
 #include <array>
-#include <cerrno>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
 #include <filesystem>
 #include <fstream>
 
@@ -20,6 +16,7 @@
 #include "keeper/keeper.h"
 #include "sys/listen.h"
 #include "sys/process.h"
+#include "sys/user.h"
 
 namespace baton::master {
 namespace {
@@ -62,14 +59,14 @@ void raise_descriptor_limit() {
     ::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-// Leaves the shell behind. The parent returns the exit status when the daemon is ready or has failed.
+// The parent of a daemon: the exit status when that one is ready, or has failed and said why. Its start
+// has a deadline of its own.
 int wait_for_daemon(const sys::UniqueFd& ready) {
-    char byte = 0;
-    ssize_t got = -1;
-    do {
-        got = ::read(ready.get(), &byte, 1);
-    } while (got < 0 && errno == EINTR);
-    return got == 1 ? 0 : 1;
+    std::vector<sys::Poll> set{{ready.get()}};
+    while (!set.front().readable) sys::poll_descriptors(set, -1);
+    std::array<char, 1> byte{};
+    const auto got = sys::read_some(ready, byte);
+    return got && *got == 1 ? 0 : 1;
 }
 
 }  // namespace
@@ -87,16 +84,12 @@ int launch(const Options& options, const std::string& program) {
     if (options.daemonize) {
         auto pipe = sys::make_pipe();
         if (!pipe) return fail(pipe.error().message());
-        ::fcntl(pipe->read_end.get(), F_SETFL, 0);
-        const pid_t child = ::fork();
-        if (child < 0) return fail(fmt::format("daemonize: {}", std::strerror(errno)));
-        if (child > 0) {
+        const auto child = sys::fork_daemon();
+        if (!child) return fail(child.error().message());
+        if (*child > 0) {
             pipe->write_end.reset();
             return wait_for_daemon(pipe->read_end);
         }
-        ::setsid();
-        const int null = ::open("/dev/null", O_RDWR);
-        ::dup2(null, STDIN_FILENO);
         // Errors of the start are still for the terminal; a log file, or silence, comes with the first master.
         state.ready_pipe = std::move(pipe->write_end);
     }
@@ -135,6 +128,13 @@ int test_configuration(const Options& options) {
                 ++problems;
             }
         }
+        for (const model::ServiceSpec& service : loaded.configuration->services) {
+            const std::string& name = model::user_of(*loaded.configuration, service);
+            const auto user = name.empty() ? Result<sys::User>(sys::User{}) : sys::find_user(name);
+            if (user) continue;
+            std::fprintf(stderr, "%s: service.%s: %s\n", options.configuration.c_str(), service.name.c_str(), user.error().message().c_str());
+            ++problems;
+        }
         if (options.print) std::fputs(config::print(*loaded.configuration).c_str(), stdout);
     }
     if (problems == 0) std::fprintf(stderr, "batond: configuration %s is valid\n", options.configuration.c_str());
@@ -150,7 +150,7 @@ int send_signal(const Options& options) {
     if (!(file >> pid) || pid <= 1) return fail(fmt::format("no supervisor is running: {} holds no pid", pid_file));
     for (const auto& [name, number] : numbers) {
         if (name != options.signal) continue;
-        if (::kill(pid, number) != 0) return fail(fmt::format("signal {} to pid {} (of {}): {}", name, pid, pid_file, std::strerror(errno)));
+        if (const auto sent = sys::send_signal(pid, number); !sent) return fail(fmt::format("{}, named in {}", sent.error().message(), pid_file));
     }
     return 0;
 }

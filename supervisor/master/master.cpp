@@ -1,7 +1,7 @@
 #include "master/master.h"
 
 #include <csignal>
-#include <unistd.h>
+#include <cstdlib>
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
@@ -79,7 +79,7 @@ class Master {
 int run() {
     sys::set_name("batond");
     std::signal(SIGPIPE, SIG_IGN);
-    ::close(image_descriptor);  // only a script that stands for the binary needs it
+    sys::UniqueFd(image_descriptor).reset();  // only a script that stands for the binary needs it
     static_cast<void>(sys::keep_across_exec(channel_descriptor, false));
     ::unsetenv("BATON_ROLE");
     Master master;

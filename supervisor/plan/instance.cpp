@@ -271,6 +271,7 @@ void on_notified(Turn& turn, Service& service, Instance& instance, const model::
         become(turn, instance, InstanceState::unready, "said it is stopping");
         instance.deadline = turn.now + spec.stop.drain_timeout + spec.stop.kill_timeout;
     }
+    if (said.hung) end_hung(turn, service, instance, SIGABRT, "asked to be ended as its watchdog would");
 }
 
 void on_probed(Turn& turn, Service& service, Instance& instance, const model::Probed& probed) {

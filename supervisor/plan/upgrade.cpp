@@ -194,6 +194,10 @@ std::vector<UpgradeAction> step(Upgrade& upgrade, std::uint32_t own, const Upgra
     return machine.take_actions();
 }
 
+bool overtook_commit(const Upgrade& upgrade, Millis now) {
+    return upgrade.phase == UpgradePhase::idle && !upgrade.verdict.empty() && now - upgrade.since < limits::late_quit;
+}
+
 Millis next_deadline(const Upgrade& upgrade) {
     return upgrade.phase == UpgradePhase::trial || upgrade.phase == UpgradePhase::handed ? upgrade.deadline : never;
 }

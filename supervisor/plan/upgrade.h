@@ -82,5 +82,7 @@ using UpgradeAction = std::variant<SetAsidePidFile, RestorePidFile, StartCandida
 // `own` is the generation of the master that decides.
 std::vector<UpgradeAction> step(model::Upgrade& upgrade, std::uint32_t own, const UpgradeEvent& event, Millis now);
 Millis next_deadline(const model::Upgrade& upgrade);
+// Whether a QUIT that comes now was overtaken by the end of the new generation that it meant to commit.
+bool overtook_commit(const model::Upgrade& upgrade, Millis now);
 
 }  // namespace baton::plan

@@ -2,11 +2,11 @@
 
 #include <algorithm>
 #include <charconv>
+#include <optional>
 
 #include "base/limits.h"
 #include "run/readiness.h"
 #include "run/utf8.h"
-#include "sys/datagram.h"
 #include "sys/user.h"
 
 namespace baton::run {
@@ -61,12 +61,11 @@ model::Notified parse_notify(std::string_view datagram) {
 
 // A call under way keeps it alive, as the callback may destroy the NotifySocket.
 struct NotifySocket::State : std::enable_shared_from_this<State> {
-    State(std::function<void(model::Notified)> notified, std::optional<std::uint32_t> service_user)
-        : on_notified(std::move(notified)), user(service_user) {}
+    State(std::function<void(model::Notified)> notified, std::function<bool(const sys::Sender&)> speaker)
+        : on_notified(std::move(notified)), may_speak(std::move(speaker)) {}
 
-    bool may_speak(const std::optional<uid_t>& sender) const {
-        if (!user) return true;
-        return sender && (*sender == 0 || *sender == sys::own_uid() || *sender == *user);
+    bool counts(const std::optional<sys::Sender>& sender) const {
+        return sender && (sender->uid == 0 || sender->uid == sys::own_uid() || may_speak(*sender));
     }
 
     bool read(std::size_t most) {
@@ -76,7 +75,7 @@ struct NotifySocket::State : std::enable_shared_from_this<State> {
             auto datagram = sys::receive_datagram(readiness->descriptor(), limits::notify_bytes);
             // A failure (no memory) leaves the datagram in the queue for the next turn.
             if (!datagram || !*datagram) break;
-            if ((*datagram)->cut || !may_speak((*datagram)->uid)) continue;
+            if ((*datagram)->cut || !counts((*datagram)->sender)) continue;
             model::Notified said = parse_notify((*datagram)->bytes);
             if (says_something(said)) on_notified(std::move(said));
         }
@@ -85,7 +84,7 @@ struct NotifySocket::State : std::enable_shared_from_this<State> {
     }
 
     std::function<void(model::Notified)> on_notified;
-    std::optional<std::uint32_t> user;
+    std::function<bool(const sys::Sender&)> may_speak;
     std::optional<Readiness> readiness;
     bool reading = false;
     bool destroyed = false;
@@ -97,8 +96,8 @@ Result<sys::UniqueFd> NotifySocket::create(const std::string& path) {
 
 NotifySocket::NotifySocket(boost::asio::io_context& context, sys::UniqueFd socket,
                            std::function<void(model::Notified)> on_notified,
-                           std::optional<std::uint32_t> user)
-    : state_(std::make_shared<State>(std::move(on_notified), user)) {
+                           std::function<bool(const sys::Sender&)> may_speak)
+    : state_(std::make_shared<State>(std::move(on_notified), std::move(may_speak))) {
     State* const state = state_.get();
     state_->readiness.emplace(context, std::move(socket),
                               [state] { return state->read(limits::notify_turn_datagrams); });

@@ -2,10 +2,8 @@
 // Each instance has a socket of its own, so who speaks is known. See sd_notify(3). One thread.
 #pragma once
 
-#include <cstdint>
 #include <functional>
 #include <memory>
-#include <optional>
 #include <string>
 #include <string_view>
 
@@ -13,6 +11,7 @@
 
 #include "base/result.h"
 #include "model/events.h"
+#include "sys/datagram.h"
 #include "sys/descriptor.h"
 
 namespace baton::run {
@@ -29,12 +28,12 @@ class NotifySocket {
     static Result<sys::UniqueFd> create(const std::string& path);
 
     // `on_notified` gets what each datagram says, without an id; it may destroy this. Datagrams
-    // longer than limits::notify_bytes are dropped. With `user` given, only those of root, of this
-    // process's user and of `user` count. Descriptors sent along are closed when the datagram was
+    // longer than limits::notify_bytes are dropped. `may_speak` tells whose count, beside those of
+    // root and of this process's user. Descriptors sent along are closed when the datagram was
     // handled, which is what a sender of BARRIER=1 waits for.
     NotifySocket(boost::asio::io_context& context, sys::UniqueFd socket,
                  std::function<void(model::Notified)> on_notified,
-                 std::optional<std::uint32_t> user = std::nullopt);
+                 std::function<bool(const sys::Sender&)> may_speak);
     ~NotifySocket();
     NotifySocket(const NotifySocket&) = delete;
     NotifySocket& operator=(const NotifySocket&) = delete;

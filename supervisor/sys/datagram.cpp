@@ -26,7 +26,7 @@ void take_control(msghdr& message, Datagram& datagram) {
         if (part->cmsg_type == SCM_CREDENTIALS) {
             ucred sender{};
             std::memcpy(&sender, CMSG_DATA(part), sizeof(sender));
-            datagram.uid = sender.uid;
+            datagram.sender = Sender{sender.pid, sender.uid};
         }
         if (part->cmsg_type != SCM_RIGHTS) continue;
         const std::size_t count = (part->cmsg_len - CMSG_LEN(0)) / sizeof(int);

@@ -18,11 +18,17 @@ namespace baton::sys {
 // not subject to the umask.
 Result<UniqueFd> open_datagram_socket(const std::string& path, mode_t mode);
 
+// As the kernel knows it; the process may have ended since.
+struct Sender {
+    pid_t pid = 0;
+    uid_t uid = 0;
+};
+
 struct Datagram {
     std::string bytes;
     bool cut = false;  // it was longer than the limit; `bytes` is its start
     std::vector<UniqueFd> descriptors;
-    std::optional<uid_t> uid;  // of the sender, as the kernel knows it
+    std::optional<Sender> sender;
 };
 // The next datagram waiting, up to `limit` bytes; empty when there is none.
 Result<std::optional<Datagram>> receive_datagram(const UniqueFd& socket, std::size_t limit);

@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 
@@ -60,6 +61,15 @@ Result<void> send_signal(const UniqueFd& pidfd, int signal) {
     return {};
 }
 
+Result<void> send_signal(pid_t pid, int signal) {
+    if (::kill(pid, signal) != 0) return Error::system(fmt::format("send signal {} to pid {}", signal, pid), errno);
+    return {};
+}
+
+pid_t group_of(pid_t pid) {
+    return std::max(::getpgid(pid), 0);
+}
+
 void signal_group(pid_t leader, int signal) {
     ::kill(-leader, signal);
 }
@@ -76,6 +86,18 @@ bool kill_all_children() {
     for (int pid = 0; std::fscanf(file, "%d", &pid) == 1; any = true) ::kill(pid, SIGKILL);
     std::fclose(file);
     return any;
+}
+
+Result<pid_t> fork_daemon() {
+    const auto null = open_null();
+    if (!null) return null.error();
+    const pid_t child = ::fork();
+    if (child < 0) return Error::system("daemonize", errno);
+    if (child == 0) {
+        ::setsid();
+        ::dup2(null->get(), STDIN_FILENO);
+    }
+    return child;
 }
 
 void set_name(const char* name) {

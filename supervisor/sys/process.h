@@ -33,12 +33,18 @@ Ended reap(pid_t pid);
 
 // By pidfd: a reused pid cannot be hit.
 Result<void> send_signal(const UniqueFd& pidfd, int signal);
+// By number, as a pid file names it.
+Result<void> send_signal(pid_t pid, int signal);
+// The process group of a process; 0 where there is no such process any more.
+pid_t group_of(pid_t pid);
 // To the process group of a child that is not reaped yet.
 void signal_group(pid_t leader, int signal);
 // Orphans of our children become our children.
 void adopt_orphans();
 // KILL to every child of this process, of whatever origin. True when there was one.
 bool kill_all_children();
+// Forks. The child (0) leads a session of its own and reads from /dev/null; the parent gets its pid.
+Result<pid_t> fork_daemon();
 // The kernel's name of this thread, at most 15 bytes.
 void set_name(const char* name);
 

@@ -135,13 +135,18 @@ TEST(Load, CountsAreLimited) {
     const Loaded loaded = load_text(text, "c", "/");
     EXPECT_EQ(listing(loaded.problems), "  c:4097: there are 2049 services; at most 2048 are possible\n");
 
-    std::string listeners = "[service.s]\ncommand=[\"x\"]\n";
-    for (std::size_t i = 0; i <= limits::listeners; ++i) {
-        listeners += "[listener.l" + std::to_string(i) + "]\naddress=\"*:" + std::to_string(i + 1) +
-                     "\"\nservice=\"s\"\n";
-    }
-    EXPECT_EQ(listing(load_text(listeners, "c", "/").problems),
-              "  c:6147: there are 2049 listeners; at most 2048 are possible\n");
+    const auto listeners = [](std::size_t count) {
+        std::string all = "[service.s]\ncommand=[\"x\"]\n";
+        for (std::size_t i = 1; i <= count; ++i) {
+            all += "[listener.l" + std::to_string(i) + "]\naddress=\"*:" + std::to_string(i) + "\"\nservice=\"s\"\n";
+        }
+        return listing(load_text(all, "c", "/").problems);
+    };
+    const std::string divide = "listeners; at most 240 are possible: divide it into several services\n";
+    EXPECT_EQ(listeners(limits::service_listeners), "  nothing\n");
+    EXPECT_EQ(listeners(limits::service_listeners + 1), "  c:1: service.s has 241 " + divide);
+    EXPECT_EQ(listeners(limits::listeners + 1), "  c:1: service.s has 2049 " + divide +
+                                                    "  c:6147: there are 2049 listeners; at most 2048 are possible\n");
 }
 
 TEST(Load, AnInstancesBlockIsLimited) {

@@ -63,14 +63,12 @@ std::int64_t query(const std::string& file, const std::string& sql) {
 
 TEST_F(JournalTest, RemembersEventsAcrossMasters) {
     auto journal = open();
-    EXPECT_EQ(journal->last_number(), 0U);
     EXPECT_TRUE(journal->last(10).empty());
     for (std::uint64_t i = 1; i <= 5; ++i) journal->append(event(i));
     EXPECT_EQ(numbers(*journal, 2), (Numbers{4, 5})) << "before they are on disk";
     ASSERT_TRUE(journal->flush());
     journal->append(event(6, "the last"));
     EXPECT_EQ(numbers(*journal, 3), (Numbers{4, 5, 6}));
-    EXPECT_EQ(journal->last_number(), 6U);
     ASSERT_TRUE(journal->flush());
     journal = open();
     const auto last = journal->last(1);
@@ -80,7 +78,6 @@ TEST_F(JournalTest, RemembersEventsAcrossMasters) {
     EXPECT_EQ(last[0].kind, "instance.ready");
     EXPECT_EQ(last[0].subject, "web/1");
     EXPECT_EQ(last[0].text, "the last");
-    EXPECT_EQ(journal->last_number(), 6U);
     EXPECT_EQ(query(file, "PRAGMA user_version"), 1);
     EXPECT_EQ(fs::status(file).permissions(), fs::perms::owner_read | fs::perms::owner_write);
 }
@@ -119,28 +116,6 @@ TEST_F(JournalTest, LongTextsAreCut) {
     journal->append(event(1, std::string(100'000, 'x')));
     ASSERT_TRUE(journal->flush());
     EXPECT_EQ(journal->last(1).front().text.size(), limits::journal_text_bytes);
-}
-
-TEST_F(JournalTest, RevisionsAreKeptByService) {
-    auto journal = open();
-    const std::uint64_t all = limits::journal_service_revisions + 6;
-    for (std::uint64_t i = 1; i <= all; ++i) {
-        journal->record_revision("web", i, "v" + std::to_string(i), "{}", static_cast<Millis>(i));
-    }
-    journal->record_revision("api", 3, "1", "{\"a\":1}", 77);
-    ASSERT_TRUE(journal->flush());
-    journal->record_revision("api", 3, "1b", "{}", 78);
-    ASSERT_TRUE(journal->flush());
-    journal->record_revision("api", 9, "2", "{}", 79);
-    const auto api = journal->revisions("api", 10);
-    ASSERT_EQ(api.size(), 2U);
-    EXPECT_EQ(api[0].version, "1b") << "the same revision again replaces it";
-    EXPECT_EQ(api[0].wall, 78);
-    EXPECT_EQ(api[1].revision, 9U);
-    const auto web = journal->revisions("web", 1'000);
-    ASSERT_EQ(web.size(), limits::journal_service_revisions);
-    EXPECT_EQ(web.front().revision, 7U);
-    EXPECT_EQ(journal->revisions("web", 2).front().revision, all - 1);
 }
 
 TEST_F(JournalTest, TwoMastersWrite) {

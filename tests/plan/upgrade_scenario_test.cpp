@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include "base/limits.h"
 #include "model/codec.h"
 #include "plan/upgrade.h"
 #include "scenario_file.h"
@@ -92,6 +93,18 @@ TEST_P(UpgradeScenario, ReadsAsWritten) {
 
 INSTANTIATE_TEST_SUITE_P(Plan, UpgradeScenario, testing::ValuesIn(scenario_files("upgrade_scenarios")),
                          [](const auto& file) { return test_name(file.param); });
+
+TEST(OvertookCommit, OnlyAQuitJustAfterTheReturn) {
+    Upgrade upgrade;
+    EXPECT_FALSE(overtook_commit(upgrade, 500)) << "there was no upgrade";
+    step(upgrade, 1, UpgradeAsked{"/usr/sbin/batond", false, 0, 30'000}, 10'000);
+    step(upgrade, 1, CandidateStarted{2, ""}, 10'001);
+    EXPECT_FALSE(overtook_commit(upgrade, 10'100)) << "it is on";
+    step(upgrade, 1, CandidateGone{2, "killed by signal 9"}, 10'200);
+    EXPECT_TRUE(overtook_commit(upgrade, 10'200));
+    EXPECT_TRUE(overtook_commit(upgrade, 10'200 + limits::late_quit - 1));
+    EXPECT_FALSE(overtook_commit(upgrade, 10'200 + limits::late_quit));
+}
 
 }  // namespace
 }  // namespace baton::plan::test

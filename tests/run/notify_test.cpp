@@ -72,7 +72,7 @@ struct NotifyTest : testing::Test {
                 said.push_back(std::move(one));
                 if (on_said) on_said();
             },
-            user);
+            [user](const sys::Sender& sender) { return user && sender.uid == *user; });
     }
     // As libsystemd does it; `attached` is sent along.
     void send(std::string_view text, int attached = -1) {

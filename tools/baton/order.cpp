@@ -163,8 +163,8 @@ int Order::operator()(const Upgrade& upgrade) const {
     Patience patience;
     const Outcome outcome = begin(client_, "/v1/upgrade", json::serialize(body), progress, patience);
     if (const auto* verdict = std::get_if<Verdict>(&outcome)) {
-        // The old master said so as its last words; it is done when that one is gone.
-        if (verdict->succeeded && upgrade.wait) static_cast<void>(verdict_of_upgrade(client_, *before, progress));
+        // The old master said so as its last words; whoever goes on from here finds it gone.
+        if (verdict->succeeded && upgrade.wait) await_settled(client_);
         return conclude(*verdict, "upgrade", json_, progress);
     }
     if (const auto* refused = std::get_if<Refused>(&outcome)) return conclude(*refused, "upgrade", progress);

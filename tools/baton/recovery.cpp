@@ -109,6 +109,15 @@ Result<Verdict> verdict_of_upgrade(const Client& client, const Moment& before, P
         fmt::format("the connection broke, and whether the upgrade succeeded is unknown: {}", trouble));
 }
 
+void await_settled(const Client& client) {
+    const Millis deadline = monotonic_now() + limits::client_reconnect;
+    while (monotonic_now() < deadline) {
+        const auto all = look<std::vector<model::GenerationView>>(client, "/v1/generations");
+        if (all && settled(*all)) return;
+        pause();
+    }
+}
+
 Result<std::int64_t> keeper_of(const Client& client) {
     const auto nodes = look<std::vector<model::NodeView>>(client, "/v1/nodes");
     if (!nodes) return nodes.error();

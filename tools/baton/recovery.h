@@ -23,6 +23,9 @@ Result<Moment> present(const Client& client);
 // error where nobody could be reached for 30 seconds, or no event tells.
 Result<Verdict> verdict_of_upgrade(const Client& client, const Moment& before, Progress& progress);
 
+// Waits, for at most 30 seconds, until there is one generation and no upgrade.
+void await_settled(const Client& client);
+
 // The keeper's pid, which is the same as long as the supervisor runs.
 Result<std::int64_t> keeper_of(const Client& client);
 
