@@ -311,7 +311,8 @@ void Engine::leave(int status) {
     }
     events_.flush();
     events_.close();
-    link_.leave();
+    const model::Upgrade& upgrade = succession_->upgrade();
+    link_.leave(upgrade.phase == UpgradePhase::committed ? upgrade.generation : 0);
     hooks_.end(status);
 }
 

@@ -227,7 +227,7 @@ void KeeperLink::note(const std::string& text) { send(pack(keeper::Note{}, fence
 void KeeperLink::start_master(const std::string& binary) { send(pack(keeper::StartMaster{}, fence_, Tail().add(binary))); }
 void KeeperLink::signal_master(std::uint32_t generation, int signal) { send(pack(keeper::SignalMaster{generation, signal}, fence_)); }
 void KeeperLink::transfer(std::uint32_t generation) { send(pack(keeper::Transfer{generation}, fence_)); }
-void KeeperLink::leave() { send(pack(keeper::Leave{}, fence_)); }
+void KeeperLink::leave(std::uint32_t successor) { send(pack(keeper::Leave{successor}, fence_)); }
 void KeeperLink::tell(std::uint32_t generation, const std::string& text) { send(pack(keeper::Tell{generation}, fence_, Tail().add(text))); }
 void KeeperLink::replace_keeper() { send(pack(keeper::ReplaceKeeper{}, fence_)); }
 

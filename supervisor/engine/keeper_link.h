@@ -80,7 +80,8 @@ class KeeperLink {
     void start_master(const std::string& binary);
     void signal_master(std::uint32_t generation, int signal);
     void transfer(std::uint32_t generation);
-    void leave();
+    // `successor`: the generation it leaves everything to; 0: nobody.
+    void leave(std::uint32_t successor);
     void tell(std::uint32_t generation, const std::string& text);
     void replace_keeper();
 

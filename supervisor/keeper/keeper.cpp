@@ -156,6 +156,7 @@ void Keeper::forget_master(std::uint32_t generation, int status) {
         return;
     }
     push_all(pack(MasterGone{generation, status, left ? 1U : 0U, 0}));
+    for (auto& [number, other] : state_.masters) other.leaving = other.leaving && (left || other.successor != generation);
     if (owned) give(state_.incumbent().generation);
 }
 
@@ -317,7 +318,13 @@ void Keeper::handle(Master& master, const Message& message, std::vector<sys::Uni
             return list ? list_children(master, list->after) : refuse(master, message, list.error().message());
         }
         case Note::type: master.note = first; return;
-        case Leave::type: master.leaving = true; return;
+        case Leave::type: {
+            const auto leave = message.body<Leave>();
+            if (!leave || (leave->successor != 0 && !state_.masters.contains(leave->successor))) return refuse(master, message, "leave: nobody to leave to");
+            master.leaving = true;
+            master.successor = leave->successor;
+            return;
+        }
         case Tell::type: {
             const auto tell = message.body<Tell>();
             const auto to = tell ? state_.masters.find(tell->generation) : state_.masters.end();

@@ -6,7 +6,8 @@
 //   - one generation owns the instances; requests of any other, or with an old fencing number, are refused
 //   - the incumbent is the oldest master; a dead incumbent is started again from its own image
 //   - any other master that ends is not started again; if it was the owner, the incumbent is
-//   - a master that says Leave may end; the last one to leave ends the keeper
+//   - a master that says Leave may end; the last one to leave ends the keeper. One that leaves everything
+//     to a successor stays if that one ends first, whatever it has said
 //   - a master that is silent for longer than its heartbeat timeout is killed
 #pragma once
 

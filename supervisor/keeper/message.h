@@ -73,8 +73,9 @@ struct StartMaster { static constexpr std::uint16_t type = 12; std::uint32_t unu
 struct SignalMaster { static constexpr std::uint16_t type = 13; std::uint32_t generation = 0; std::int32_t signal = 0; };
 // The owner gives, or the incumbent takes, the instances to `generation`.
 struct Transfer { static constexpr std::uint16_t type = 14; std::uint32_t generation = 0; };
-// This master is about to end on purpose and must not be replaced.
-struct Leave { static constexpr std::uint16_t type = 15; std::uint32_t unused = 0; };
+// This master is about to end on purpose and must not be replaced. It leaves everything to `successor`
+// (0: nobody, all is done); refused if that one is gone, and void if it ends first.
+struct Leave { static constexpr std::uint16_t type = 15; std::uint32_t successor = 0; };
 // The tail's string for another master.
 struct Tell { static constexpr std::uint16_t type = 16; std::uint32_t generation = 0; };
 // Owner: replace the keeper's program by this master's image, in place.

@@ -17,7 +17,7 @@ struct SavedMaster {
     static constexpr std::uint16_t type = 129;
     std::uint32_t generation = 0, incarnation = 0;
     std::int32_t pid = 0, pidfd = -1, channel = -1, image = -1;
-    std::uint32_t ready = 0, leaving = 0, failures = 0, unused = 0;
+    std::uint32_t ready = 0, leaving = 0, failures = 0, successor = 0;
     std::int64_t heartbeat_timeout = 0, started = 0, restart_at = 0;
 };
 struct SavedChild {
@@ -69,6 +69,7 @@ void take(State& state, const Message& part) {
         master.note = strings->at(1);
         master.ready = saved->ready != 0;
         master.leaving = saved->leaving != 0;
+        master.successor = saved->successor;
         master.lagging = true;  // what was sent meanwhile may be lost: let it list the children again
         master.failures = saved->failures;
         master.heartbeat_timeout = saved->heartbeat_timeout;
@@ -93,7 +94,7 @@ std::string save(const State& state) {
                        0, arguments));
     for (const auto& [generation, master] : state.masters) {
         SavedMaster saved{generation, master.incarnation, master.pid, master.pidfd.get(), master.channel.get(),
-                          master.image.get(), master.ready ? 1U : 0U, master.leaving ? 1U : 0U, master.failures, 0,
+                          master.image.get(), master.ready ? 1U : 0U, master.leaving ? 1U : 0U, master.failures, master.successor,
                           master.heartbeat_timeout, master.started, master.restart_at};
         append(bytes, pack(saved, 0, Tail().add(master.path).add(master.note)));
     }

@@ -25,6 +25,7 @@ struct Master {
     std::string note;     // what its replacement will be told
     bool ready = false;
     bool leaving = false;
+    std::uint32_t successor = 0;  // while leaving: the one it leaves everything to; 0: nobody
     bool lagging = false;  // it did not read; it is owed a Resync
     Millis heartbeat_timeout = 0;
     Millis last_heard = 0;

@@ -240,13 +240,14 @@ class Supervisor:
         return self.until(lambda: phase in self.phases(), f"the upgrade is {phase}", timeout)
 
     def await_single(self, timeout=30):
-        """One generation, which owns everything; no upgrade is under way."""
-        def single():
-            masters = self.masters()
-            return (len(masters) == 1 and not self.upgrading() and self.master() in masters.values()
-                    and self.status()["generations"][0]["role"] == "owner" and self.phases() == {"idle"}
-                    and next(iter(masters)))
-        return self.until(single, "one generation", timeout)
+        return self.until(self.single, "one generation", timeout)
+
+    def single(self):
+        """One generation, which owns everything; no upgrade is under way. Its number."""
+        masters = self.masters()
+        return (len(masters) == 1 and not self.upgrading() and self.master() in masters.values()
+                and self.status()["generations"][0]["role"] == "owner" and self.phases() == {"idle"}
+                and next(iter(masters)))
 
     def start_upgrade(self):
         """USR2, and the proof that the new master has passed its trial. Returns (old, new)."""
