@@ -42,6 +42,9 @@ struct Door {
     Notice ended;
 };
 
+// Whoever may do what this process may.
+bool may_command(uid_t uid);
+
 struct Core {
     Core(boost::asio::io_context& io_context, engine::Console& answers, Log& to, Settings chosen)
         : context(io_context),
@@ -61,6 +64,7 @@ struct Core {
     Tasks commands;
     std::map<std::string, std::shared_ptr<Door>> doors;
     std::size_t streams = 0;
+    Millis refusal_logged = never;  // strangers must not fill the log
     bool closing = false;
 };
 

@@ -184,6 +184,7 @@ Reply upgrade(const Call& call) {
     command.binary = body.text("binary").value_or("");
     if (!command.binary.empty() && !command.binary.starts_with('/'))
         body.mistake("'binary' must be an absolute path");
+    if (command.binary.size() > limits::path_bytes) body.mistake(fmt::format("'binary' is longer than {} bytes", limits::path_bytes));
     if (const auto text = body.text("soak")) {
         const auto soak = parse_duration(*text);
         if (soak) command.soak = *soak;

@@ -17,6 +17,11 @@
 
 namespace baton::admin {
 
+bool may_command(uid_t uid) {
+    return uid == 0 || uid == ::geteuid();
+}
+
+
 namespace asio = boost::asio;
 
 namespace {
@@ -35,9 +40,12 @@ void admit(const std::shared_ptr<Core>& core, const std::shared_ptr<Door>& door,
         core->log.write(LogLevel::warning, "admin", peer.error().message());
         return;
     }
-    if (peer->uid != 0 && peer->uid != ::geteuid() && !core->settings.allowed_uids.contains(peer->uid)) {
-        core->log.write(LogLevel::warning, "admin",
-                        fmt::format("uid {} (pid {}) was refused", peer->uid, peer->pid));
+    if (!may_command(peer->uid) && !core->settings.may_read(peer->uid)) {
+        const Millis now = monotonic_now();
+        if (core->refusal_logged == never || now - core->refusal_logged >= limits::admin_refusal_interval) {
+            core->refusal_logged = now;
+            core->log.write(LogLevel::warning, "admin", fmt::format("uid {} (pid {}) was refused", peer->uid, peer->pid));
+        }
         turn_away(
             connection, 403,
             fmt::format("user {} may not use this socket; root and user {} may", peer->uid, ::geteuid()));

@@ -197,6 +197,10 @@ asio::awaitable<bool> send_verdict(Session* session, Request request, CommandRun
 
 asio::awaitable<bool> carry_out(Session* session, Request request, RunCommand run) {
     const auto core = session->core;
+    if (!may_command(session->peer.uid)) {
+        auto view = problem(403, fmt::format("user {} may look, but not command; root and user {} may", session->peer.uid, ::geteuid()));
+        co_return co_await session->connection.write(request.manner, answer_of(view));
+    }
     if (core->commands.size() >= core->settings.commands || core->closing) {
         auto view = problem(
             503, core->closing ? "this supervisor is about to end" : "too many commands are under way");

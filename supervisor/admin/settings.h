@@ -1,7 +1,7 @@
 // What may be chosen for the admin API. The limits are those of base/limits.h; tests make them small.
 #pragma once
 
-#include <set>
+#include <functional>
 
 #include <sys/types.h>
 
@@ -10,8 +10,9 @@
 namespace baton::admin {
 
 struct Settings {
-    // Who may use the API beside root and the user of this process.
-    std::set<uid_t> allowed_uids;
+    // Who may look beside root and the user of this process, who alone may command: a program that may
+    // upgrade the supervisor is the supervisor.
+    std::function<bool(uid_t)> may_read = [](uid_t) { return false; };
     std::size_t connections = limits::admin_connections;
     std::size_t streams = limits::admin_streams;
     std::size_t commands = limits::admin_commands;

@@ -13,6 +13,11 @@ namespace baton::limits {
 inline constexpr std::size_t message_bytes = 128 * 1024;
 // Descriptors in one message; the kernel's SCM_MAX_FD is 253.
 inline constexpr std::size_t message_descriptors = 250;
+// A path, as the kernel takes it (PATH_MAX).
+inline constexpr std::size_t path_bytes = 4'096;
+// What a master leaves as a note for its replacement, and what one tells another; longer words are cut.
+inline constexpr std::size_t note_bytes = 64 * 1024;
+inline constexpr std::size_t told_bytes = 4 * 1024;
 // Names of held descriptors: a listener's identity (a unix path of 107 bytes) and a prefix fit.
 inline constexpr std::size_t held_name_bytes = 160;
 // Descriptors a keeper holds: four thousand listeners and instances with their pipes.
@@ -129,6 +134,8 @@ inline constexpr std::size_t journal_wal_bytes = 4 * 1024 * 1024;
 
 // --- admin ---
 inline constexpr std::size_t admin_connections = 64;
+// Connections of strangers are logged at most this often.
+inline constexpr Millis admin_refusal_interval = 1'000;
 inline constexpr std::size_t admin_header_bytes = 16 * 1024;
 inline constexpr std::size_t admin_body_bytes = 1024 * 1024;
 inline constexpr Millis admin_request_timeout = 10'000;

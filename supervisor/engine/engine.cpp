@@ -297,7 +297,14 @@ void Engine::give_up(bool still_owner) {
 void Engine::on_owner(std::uint32_t generation, std::uint32_t fence) {
     greeting_.owner = generation;
     link_.set_fence(fence);
+    const auto retold = std::exchange(retold_, std::nullopt);
     if (leaving_) return;
+    if (retold) {
+        // An older master that is no more has left: had it died, it would have been started again.
+        for (const auto& [other, pid] : std::map(greeting_.others)) {
+            if (!retold->contains(other)) master_gone(other, "its end was not seen", other < greeting_.generation);
+        }
+    }
     if (generation == greeting_.generation && !runner_->active()) become_owner();
     if (generation != greeting_.generation && runner_->active()) give_up(false);
 }
@@ -324,16 +331,20 @@ void Engine::on_child_exited(std::uint64_t id, int status) { runner_->child_exit
 
 void Engine::on_master_started(std::uint32_t generation, std::int32_t pid, const std::string& error) {
     if (error.empty()) greeting_.others[generation] = pid;
+    if (retold_) retold_->insert(generation);
     succession_->handle(plan::CandidateStarted{generation, error});
 }
 
 void Engine::on_master_ready(std::uint32_t generation) { succession_->handle(plan::CandidateReady{generation}); }
 
 void Engine::on_master_gone(std::uint32_t generation, int status, bool left) {
+    master_gone(generation, sys::describe_status(status), left);
+}
+
+void Engine::master_gone(std::uint32_t generation, std::string how, bool left) {
     const bool older = generation < greeting_.generation;
     greeting_.others.erase(generation);
     if (older && left) return commit_to_keeper();
-    std::string how = sys::describe_status(status);
     if (const std::string words = succession_->take_last_words(); !words.empty()) how += " (" + words + ")";
     if (runner_->active()) link_.release(trial_socket_name);
     succession_->handle(plan::CandidateGone{generation, how});
@@ -359,6 +370,7 @@ void Engine::on_told(std::uint32_t generation, const std::string& text) {
 void Engine::on_signalled(int signal) { this->signal(signal, true); }
 
 void Engine::on_resync() {
+    retold_.emplace();
     if (!runner_->active()) return;
     if (auto done = runner_->resync(); !done) log_.error("{}", done.error().message());
 }

@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -96,6 +97,7 @@ class Engine final : public KeeperNews {
     void tell_starter(const std::string& why);
     void open_journal();
     void commit_to_keeper();
+    void master_gone(std::uint32_t generation, std::string how, bool left);
     void wait_for_signal();
     void signal(int number, bool to_all);
     void beat();
@@ -113,6 +115,7 @@ class Engine final : public KeeperNews {
     std::unique_ptr<PidFile> pid_file_;
     std::unique_ptr<Runner> runner_;
     std::unique_ptr<Succession> succession_;
+    std::optional<std::set<std::uint32_t>> retold_;  // while the keeper tells anew who lives: those it has named
     std::vector<std::string> trial_problems_;
     boost::asio::signal_set signals_;
     boost::asio::steady_timer heartbeat_;

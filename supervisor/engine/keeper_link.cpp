@@ -5,6 +5,7 @@
 #include <boost/asio/post.hpp>
 #include <fmt/core.h>
 
+#include "base/limits.h"
 #include "base/time.h"
 #include "sys/process.h"
 
@@ -196,10 +197,11 @@ void KeeperLink::send(const std::string& bytes, const std::vector<int>& descript
     if (lost_) return;
     const int raw = channel_.valid() ? channel_.get() : readable_.native_handle();
     sys::UniqueFd borrowed(raw);
-    for (int tries = 0; tries < 5; ++tries) {
+    const Millis deadline = monotonic_now() + answer_timeout_ms;
+    for (;;) {
         const auto sent = sys::send_message(borrowed, bytes, descriptors);
         if (sent) break;
-        if (sent.error().code() != EAGAIN) {
+        if (sent.error().code() != EAGAIN || monotonic_now() >= deadline) {
             lost_ = true;
             break;
         }
@@ -208,6 +210,8 @@ void KeeperLink::send(const std::string& bytes, const std::vector<int>& descript
         sys::poll_descriptors(set, 1'000);
     }
     static_cast<void>(borrowed.release());
+    // A request that is lost is never asked again: this master ends, and one that knows better takes its place.
+    if (lost_ && news_ != nullptr) boost::asio::post(context_, [this] { news_->on_keeper_lost(); });
 }
 
 void KeeperLink::beat() { send(pack(keeper::Beat{})); }
@@ -228,7 +232,7 @@ void KeeperLink::start_master(const std::string& binary) { send(pack(keeper::Sta
 void KeeperLink::signal_master(std::uint32_t generation, int signal) { send(pack(keeper::SignalMaster{generation, signal}, fence_)); }
 void KeeperLink::transfer(std::uint32_t generation) { send(pack(keeper::Transfer{generation}, fence_)); }
 void KeeperLink::leave(std::uint32_t successor) { send(pack(keeper::Leave{successor}, fence_)); }
-void KeeperLink::tell(std::uint32_t generation, const std::string& text) { send(pack(keeper::Tell{generation}, fence_, Tail().add(text))); }
+void KeeperLink::tell(std::uint32_t generation, const std::string& text) { send(pack(keeper::Tell{generation}, fence_, Tail().add(std::string_view(text).substr(0, limits::told_bytes)))); }
 void KeeperLink::replace_keeper() { send(pack(keeper::ReplaceKeeper{}, fence_)); }
 
 }  // namespace baton::engine

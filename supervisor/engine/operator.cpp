@@ -1,6 +1,7 @@
 #include "engine/operator.h"
 
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include <fmt/core.h>
@@ -30,12 +31,9 @@ ProgressView progress_of(std::string phase, std::string text, std::uint32_t perc
     return view;
 }
 
-const Instance* find_place(const Service& service, std::uint32_t ordinal) {
-    const Instance* found = nullptr;
-    for (const Instance& instance : service.instances) {
-        if (instance.ordinal == ordinal && (found == nullptr || instance.revision > found->revision)) found = &instance;
-    }
-    return found;
+// An instance that has done its work and may end is as it should be; one that an operator stopped, too.
+bool rests(const Instance& instance) {
+    return instance.state == InstanceState::completed && (instance.ending == model::Ending::none || instance.ending == model::Ending::park);
 }
 
 // How long a command waits for a service: its whole rollout, and a little.
@@ -90,42 +88,54 @@ Operator::Outcome Operator::reload(ReloadCommand command, Progress progress) {
     }
     progress(progress_of("configuration", "in force", 10));
     if (!command.wait) co_return std::nullopt;
-    std::vector<std::string> names;
-    for (const auto& [name, service] : engine_.runner().state().services) {
-        // What the reload set in motion: what is new, what rolls over, what leaves or changes its size.
-        const bool resized = plan::wanted(engine_.runner().state(), service) && service.instances.size() != wanted_replicas(service);
-        const bool fresh = !before.contains(name) && plan::wanted(engine_.runner().state(), service);
-        if (fresh || resized || service.phase != RolloutPhase::settled || service.removed) names.push_back(name);
-    }
-    for (const std::string& name : names) {
-        const auto found = engine_.runner().state().services.find(name);
-        if (found == engine_.runner().state().services.end()) continue;
-        std::optional<CommandFailure> failed;
-        if (found->second.removed) {
-            failed = co_await stopped(name, progress);
-        } else {
-            failed = co_await settled(name, progress);
+    // What the reload set in motion: what is new, what rolls over, what leaves or changes its size. All begin
+    // now; that one was taken back may be seen only when the others were waited for.
+    const model::State& state = engine_.runner().state();
+    std::vector<std::string> leaving;
+    std::map<std::string, std::uint64_t> moving;  // with the revision that was taken back before
+    for (const auto& [name, service] : state.services) {
+        if (!plan::wanted(state, service)) {
+            if (!service.instances.empty()) leaving.push_back(name);
+            continue;
         }
-        if (failed) co_return failed;
+        const bool resized = service.instances.size() != wanted_replicas(service);
+        if (!before.contains(name) || resized || service.phase != RolloutPhase::settled) moving[name] = service.rejected.revision;
     }
-    co_return std::nullopt;
+    std::optional<CommandFailure> failed;
+    const auto take = [&failed](std::optional<CommandFailure> other) {
+        if (!other) return;
+        if (failed) failed->details.push_back(other->message);
+        if (!failed) failed = std::move(other);
+    };
+    for (const auto& [name, rejected] : moving) {
+        if (!state.services.contains(name)) continue;
+        auto outcome = co_await settled(name, rejected, progress);
+        take(std::move(outcome));
+    }
+    for (const std::string& name : leaving) {
+        auto outcome = co_await stopped(name, progress);
+        take(std::move(outcome));
+    }
+    co_return failed;
 }
 
 Operator::Outcome Operator::settled(std::string name, Progress progress) {
+    const auto found = engine_.runner().state().services.find(name);
+    const std::uint64_t rejected = found == engine_.runner().state().services.end() ? 0 : found->second.rejected.revision;
+    co_return co_await settled(std::move(name), rejected, std::move(progress));
+}
+
+Operator::Outcome Operator::settled(std::string name, std::uint64_t rejected_before, Progress progress) {
     const auto& services = engine_.runner().state().services;
     std::string last;
     auto found = services.find(name);
     if (found == services.end()) co_return CommandFailure{404, "no such service: " + name, {}};
     const Millis deadline = monotonic_now() + patience(found->second);
-    const std::uint64_t rejected_before = found->second.rejected.revision;
     for (;;) {
         found = services.find(name);
         if (found == services.end()) co_return CommandFailure{409, "the service left the configuration: " + name, {}};
         const Service& service = found->second;
-        // One that has done its work and may end is as it should be.
-        const auto done = std::count_if(service.instances.begin(), service.instances.end(), [](const Instance& instance) {
-            return instance.state == InstanceState::completed && instance.ending == model::Ending::none;
-        });
+        const auto done = std::count_if(service.instances.begin(), service.instances.end(), rests);
         const std::uint32_t wanted = wanted_replicas(service);
         const std::uint32_t ready = std::min(wanted, plan::ready_count(service) + static_cast<std::uint32_t>(done));
         const bool in_place = service.phase == RolloutPhase::settled && service.instances.size() == wanted && ready == wanted;
@@ -175,9 +185,10 @@ Operator::Outcome Operator::instance_settled(std::string name, std::uint32_t ord
     const Millis deadline = monotonic_now() + patience(services.at(name));
     for (;;) {
         const auto found = services.find(name);
-        const Instance* instance = found == services.end() ? nullptr : find_place(found->second, ordinal);
+        const Instance* instance = found == services.end() ? nullptr : plan::find_place(found->second, ordinal);
         if (instance == nullptr) co_return CommandFailure{409, fmt::format("{}/{} is gone", name, ordinal), {}};
-        if (running && instance->state == InstanceState::ready && instance->id != not_id) co_return std::nullopt;
+        const bool as_asked = instance->state == InstanceState::ready || (instance->state == InstanceState::completed && instance->ending == model::Ending::none);
+        if (running && as_asked && instance->id != not_id) co_return std::nullopt;
         if (!running && instance->pid == 0) co_return std::nullopt;
         if (instance->state == InstanceState::failed && instance->id != not_id) {
             co_return failure(409, fmt::format("{}/{}: {}", name, ordinal, instance->last_exit), fmt::format("{}/{}", name, ordinal));
@@ -204,9 +215,11 @@ Operator::Outcome Operator::power(PowerCommand command, Progress progress) {
     if (found == services.end()) co_return CommandFailure{404, "no such service: " + command.service, {}};
     std::uint64_t id = 0;
     if (command.ordinal) {
-        const Instance* instance = find_place(found->second, *command.ordinal);
+        const Instance* instance = plan::find_place(found->second, *command.ordinal);
         if (instance == nullptr) co_return CommandFailure{404, fmt::format("no such instance: {}/{}", command.service, *command.ordinal), {}};
-        id = command.power == Power::start && instance->state == InstanceState::ready ? 0 : instance->id;
+        // To start what runs already is to wait until it is ready; everything else has a process of its own to show.
+        const bool runs = instance->pid != 0 && instance->ending != model::Ending::park;
+        id = command.power == Power::start && runs ? 0 : instance->id;
     }
     const model::PowerChange change = command.power == Power::start  ? model::PowerChange::start
                                       : command.power == Power::stop ? model::PowerChange::stop
@@ -220,10 +233,15 @@ Operator::Outcome Operator::power(PowerCommand command, Progress progress) {
 Operator::Outcome Operator::weigh(WeightCommand command) {
     const auto& services = engine_.runner().state().services;
     const auto found = services.find(command.service);
-    if (found == services.end() || find_place(found->second, command.ordinal) == nullptr) {
+    if (found == services.end() || plan::find_place(found->second, command.ordinal) == nullptr) {
         co_return CommandFailure{404, fmt::format("no such instance: {}/{}", command.service, command.ordinal), {}};
     }
     if (command.weight > limits::weight_max) co_return CommandFailure{400, fmt::format("a weight is from 0 to {}", limits::weight_max), {}};
+    const auto& listeners = find_revision(found->second, found->second.current)->listeners;
+    const bool steered = engine_.runner().sockets().kernel() && std::any_of(listeners.begin(), listeners.end(), [](const auto& one) { return can_steer(one); });
+    if (!steered) {
+        co_return CommandFailure{409, fmt::format("service {}: the kernel does not choose among its instances (`baton status` shows the steering), so weights have no effect", command.service), {}};
+    }
     engine_.runner().apply(model::WeightAsked{command.service, command.ordinal, command.weight});
     co_return std::nullopt;
 }

@@ -35,6 +35,8 @@ class Operator final : public Console {
     Outcome upgrade(UpgradeCommand command, Progress progress);
     // Until `service` is as wanted, or failed; checked after every turn.
     Outcome settled(std::string service, Progress progress);
+    // `rejected_before`: the revision that was taken back already when the wait began.
+    Outcome settled(std::string service, std::uint64_t rejected_before, Progress progress);
     Outcome stopped(std::string service, Progress progress);
     Outcome instance_settled(std::string service, std::uint32_t ordinal, bool running, std::uint64_t not_id, Progress progress);
     CommandFailure failure(int status, std::string message, const std::string& log_of) const;

@@ -60,7 +60,8 @@ void Probes::settle(const model::State& state) {
                 if (!is_by_network(*probe) || !runs(kind, spec, instance, instance.startup_passed)) continue;
                 const Key key{instance.id, kind};
                 wanted.insert(key);
-                if (!loops_.contains(key)) start(key, *revision, instance, *probe);
+                const auto loop = loops_.find(key);
+                if (loop == loops_.end() || loop->second.spec != *probe) start(key, *revision, instance, *probe);
             }
         }
     }
@@ -90,7 +91,7 @@ void Probes::start(const Key& key, const model::Revision& revision, const Instan
     auto verdict = [this, key](bool passed, std::string why) {
         event_(model::Probed{key.first, key.second, passed, std::move(why)});
     };
-    loops_[key] = std::make_unique<run::ProbeLoop>(context_, spec, std::move(attempt), std::move(verdict));
+    loops_[key] = Loop{spec, std::make_unique<run::ProbeLoop>(context_, spec, std::move(attempt), std::move(verdict))};
 }
 
 }  // namespace baton::engine

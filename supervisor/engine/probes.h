@@ -36,7 +36,11 @@ class Probes {
     Sockets& sockets_;
     Log& log_;
     std::function<void(model::Event)> event_;
-    std::map<Key, std::unique_ptr<run::ProbeLoop>> loops_;
+    struct Loop {
+        model::ProbeSpec spec;
+        std::unique_ptr<run::ProbeLoop> running;
+    };
+    std::map<Key, Loop> loops_;
 };
 
 }  // namespace baton::engine

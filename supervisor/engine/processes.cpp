@@ -53,9 +53,8 @@ std::vector<std::string> Processes::know_users(const model::Configuration& confi
     std::vector<std::string> problems;
     std::map<std::string, Result<sys::User>> users;
     for (const ServiceSpec& spec : configuration.services) {
-        const std::string& name = model::user_of(configuration, spec);
-        if (name.empty() || users.contains(name)) continue;
-        const auto& found = users.emplace(name, sys::find_user(name)).first->second;
+        if (spec.user.empty() || users.contains(spec.user)) continue;
+        const auto& found = users.emplace(spec.user, sys::find_user(spec.user)).first->second;
         if (!found) problems.push_back(fmt::format("service {}: {}", spec.name, found.error().message()));
     }
     if (problems.empty()) users_ = std::move(users);
@@ -133,8 +132,7 @@ Result<void> Processes::start(const model::State& state, const model::Service& s
         body.nofile = std::strtoull(original, nullptr, 10);
         body.keep_hard_nofile = 1;
     }
-    const std::string& user = model::user_of(state.configuration, spec);
-    if (auto identified = identify(user, body, plan); !identified) return identified.error();
+    if (auto identified = identify(spec.user, body, plan); !identified) return identified.error();
 
     plan.notify_path = notify_path(state.configuration.supervisor.runtime_dir, instance.id);
     environment(state, *revision, instance, plan);
@@ -148,7 +146,7 @@ Result<void> Processes::start(const model::State& state, const model::Service& s
 
     Open& open = open_[instance.id];
     open.instance = name_of(instance);
-    open.user = user;
+    open.user = spec.user;
     open.notify_path = plan.notify_path;
     std::vector<int> descriptors{pipe->write_end.get()};
     descriptors.insert(descriptors.end(), listening->begin(), listening->end());
@@ -201,7 +199,7 @@ void Processes::adopt(const model::State& state, const model::Service& service, 
     const std::uint64_t id = instance.id;
     Open& open = open_[id];
     open.instance = name_of(instance);
-    open.user = model::user_of(state.configuration, find_revision(service, instance.revision)->spec);
+    open.user = find_revision(service, instance.revision)->spec.user;
     open.pid = instance.pid;
     open.notify_path = notify_path(state.configuration.supervisor.runtime_dir, id);
     open.cgroup = cgroups_.path_of(cgroup_name(instance));

@@ -70,9 +70,12 @@ int Keeper::run() {
             if (found == state_.masters.end() || !found->second.channel.valid()) continue;
             if (set[i + 1].writable && found->second.lagging) {
                 found->second.lagging = false;
-                push(found->second, pack(Resync{}));
+                push(found->second, pack(Resync{static_cast<std::uint32_t>(state_.masters.size() - 1)}));
+                tell_all(found->second);
+                if (found->first == state_.owner) deliver_signals(found->second);
             }
-            if (set[i + 1].readable) receive(found->second);
+            // One that does not read is not answered; it is heard when it does, or has ended.
+            if (set[i + 1].readable && !found->second.lagging) receive(found->second);
         }
         if (set[0].readable) this->signals();
     }
@@ -123,6 +126,11 @@ void Keeper::start_master(Master& master) {
                               ::getpid(), static_cast<std::uint32_t>(state_.masters.size() - 1)},
                       0, tail));
     ++master.incarnation;
+    tell_all(master);
+}
+
+// Who else lives, and at last who owns.
+void Keeper::tell_all(Master& master) {
     for (const auto& [generation, other] : state_.masters) {
         if (generation == master.generation) continue;
         push(master, pack(MasterStarted{generation, other.pid, 0, 0}, 0, Tail().add(other.path)));
@@ -180,7 +188,13 @@ void Keeper::on_ready(Master& master) {
         if (generation != master.generation) push(other, pack(MasterReady{master.generation}));
     }
     if (master.generation != state_.owner) return;
-    for (const int signal : std::exchange(pending_signals_, {})) push(master, pack(Signalled{signal}));
+    deliver_signals(master);
+}
+
+void Keeper::deliver_signals(Master& owner) {
+    while (!pending_signals_.empty() && owner.ready && push(owner, pack(Signalled{pending_signals_.front()}))) {
+        pending_signals_.erase(pending_signals_.begin());
+    }
 }
 
 // --- signals, children, time ---
@@ -208,12 +222,8 @@ void Keeper::forward(int signal) {
         if (fast && nobody) finished_ = true;
         if (fast || !nobody) return;
     }
-    Master& owner = state_.masters.at(state_.owner);
-    if (owner.ready) {
-        push(owner, pack(Signalled{signal}));
-    } else if (std::find(pending_signals_.begin(), pending_signals_.end(), signal) == pending_signals_.end()) {
-        pending_signals_.push_back(signal);
-    }
+    if (std::find(pending_signals_.begin(), pending_signals_.end(), signal) == pending_signals_.end()) pending_signals_.push_back(signal);
+    deliver_signals(state_.masters.at(state_.owner));
 }
 
 void Keeper::reap_all() {
@@ -317,7 +327,10 @@ void Keeper::handle(Master& master, const Message& message, std::vector<sys::Uni
             const auto list = message.body<ListChildren>();
             return list ? list_children(master, list->after) : refuse(master, message, list.error().message());
         }
-        case Note::type: master.note = first; return;
+        case Note::type:
+            if (first.size() > limits::note_bytes) return refuse(master, message, "note: too long");
+            master.note = first;
+            return;
         case Leave::type: {
             const auto leave = message.body<Leave>();
             if (!leave || (leave->successor != 0 && !state_.masters.contains(leave->successor))) return refuse(master, message, "leave: nobody to leave to");
@@ -329,7 +342,8 @@ void Keeper::handle(Master& master, const Message& message, std::vector<sys::Uni
             const auto tell = message.body<Tell>();
             const auto to = tell ? state_.masters.find(tell->generation) : state_.masters.end();
             if (to == state_.masters.end()) return refuse(master, message, "no such master");
-            return push(to->second, pack(Told{master.generation}, 0, Tail().add(first)));
+            push(to->second, pack(Told{master.generation}, 0, Tail().add(first)));
+            return;
         }
         case SignalMaster::type: {
             const auto request = message.body<SignalMaster>();
@@ -434,10 +448,12 @@ void Keeper::on_spawn(Master& master, const Message& message, std::vector<sys::U
 
 void Keeper::on_start_master(Master& master, const Message& message) {
     const auto strings = message.strings();
-    if (!strings || strings->empty() || state_.masters.size() != 1) return refuse(master, message, "an upgrade is on");
+    if (!strings || strings->empty() || strings->front().size() > limits::path_bytes) return refuse(master, message, "start a master: malformed");
+    if (state_.masters.size() != 1) return refuse(master, message, "an upgrade is on");
     auto image = sys::open_image(strings->front());
     if (!image) {
-        return push(master, pack(MasterStarted{0, 0, image.error().code(), 0}, 0, Tail().add(image.error().message())));
+        push(master, pack(MasterStarted{0, 0, image.error().code(), 0}, 0, Tail().add(image.error().message())));
+        return;
     }
     Master fresh;
     fresh.generation = state_.next_generation++;
@@ -473,11 +489,12 @@ void Keeper::list_children(Master& master, std::uint64_t after) {
     push(master, pack(ChildrenPage{count, entry != state_.children.end() ? 1U : 0U}, 0, records));
 }
 
-void Keeper::push(Master& master, const std::string& bytes, const std::vector<int>& descriptors) {
-    if (!master.channel.valid()) return;
+bool Keeper::push(Master& master, const std::string& bytes, const std::vector<int>& descriptors) {
+    if (!master.channel.valid() || master.lagging) return false;
     const auto sent = sys::send_message(master.channel, bytes, descriptors);
-    // It does not read. Nothing is queued here: it will list the children again when it does.
+    // It does not read. Nothing is queued here: it is told how things are when it does.
     if (!sent && sent.error().code() == EAGAIN) master.lagging = true;
+    return static_cast<bool>(sent);
 }
 
 void Keeper::push_all(const std::string& bytes) {

@@ -44,6 +44,7 @@ class Keeper {
     void forward(int signal);
     void deadlines();
     Millis next_deadline() const;
+    void deliver_signals(Master& owner);
     void finish();
 
     void receive(Master& master);
@@ -58,7 +59,9 @@ class Keeper {
     void list_held(Master& master, const std::string& after);
     void list_children(Master& master, std::uint64_t after);
 
-    void push(Master& master, const std::string& bytes, const std::vector<int>& descriptors = {});
+    void tell_all(Master& master);
+    // False: it does not read, and is owed a Resync.
+    bool push(Master& master, const std::string& bytes, const std::vector<int>& descriptors = {});
     void push_all(const std::string& bytes);
     void refuse(Master& master, const Message& message, const std::string& why);
     void checker_ended(int status);
@@ -77,7 +80,7 @@ class Keeper {
     sys::UniqueFd signals_;
     sys::UniqueFd null_;
     std::optional<Checker> checker_;
-    std::vector<int> pending_signals_;  // came while no owner could hear them; each at most once
+    std::vector<int> pending_signals_;  // for the owner, while none can hear them; each at most once
     Millis stop_deadline_ = never;      // after TERM: when everything is killed
     Millis last_turn_ = 0;
     bool finished_ = false;

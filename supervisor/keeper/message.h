@@ -108,8 +108,9 @@ struct MasterGone { static constexpr std::uint16_t type = 72; std::uint32_t gene
 struct Told { static constexpr std::uint16_t type = 73; std::uint32_t generation = 0; };
 // A signal was sent to the keeper.
 struct Signalled { static constexpr std::uint16_t type = 74; std::int32_t signal = 0; };
-// Messages were lost because you did not read: list the children again.
-struct Resync { static constexpr std::uint16_t type = 75; std::uint32_t unused = 0; };
+// Messages were lost because you did not read, or may have been: MasterStarted (and MasterReady) for each
+// of `other_masters`, and Owner, follow; list the children again.
+struct Resync { static constexpr std::uint16_t type = 75; std::uint32_t other_masters = 0; };
 // The request of type `request` was refused; the tail says why.
 struct Refused { static constexpr std::uint16_t type = 76; std::uint32_t request = 0; };
 // The keeper runs the new image (error 0), or goes on with the old one; the tail says why.

@@ -129,7 +129,7 @@ int test_configuration(const Options& options) {
             }
         }
         for (const model::ServiceSpec& service : loaded.configuration->services) {
-            const std::string& name = model::user_of(*loaded.configuration, service);
+            const std::string& name = service.user;
             const auto user = name.empty() ? Result<sys::User>(sys::User{}) : sys::find_user(name);
             if (user) continue;
             std::fprintf(stderr, "%s: service.%s: %s\n", options.configuration.c_str(), service.name.c_str(), user.error().message().c_str());

@@ -43,7 +43,7 @@ class Master {
         if (ending_) return;
         if (!server_) {
             admin::Settings settings;
-            if (const auto user = sys::find_user(engine_.configuration().supervisor.user)) settings.allowed_uids.insert(user->uid);
+            settings.may_read = [this](uid_t uid) { return reader() == uid; };
             server_ = std::make_unique<admin::Server>(context_, operator_, log_, settings);
         }
         for (const char* name : {"admin", "trial"}) {
@@ -58,6 +58,16 @@ class Master {
         }
     }
 
+    // The user of the services, looked up once for each name.
+    std::optional<uid_t> reader() {
+        const std::string& name = engine_.configuration().supervisor.user;
+        if (reader_name_ == name) return reader_;
+        reader_name_ = name;
+        const auto user = name.empty() ? Result<sys::User>(failed("none")) : sys::find_user(name);
+        reader_ = user ? std::optional<uid_t>(user->uid) : std::nullopt;
+        return reader_;
+    }
+
     void end(int status) {
         if (std::exchange(ending_, true)) return;
         status_ = status;
@@ -70,6 +80,8 @@ class Master {
     engine::Engine engine_;
     engine::Operator operator_;
     std::unique_ptr<admin::Server> server_;
+    std::string reader_name_;
+    std::optional<uid_t> reader_;
     bool ending_ = false;
     int status_ = 1;
 };

@@ -54,9 +54,4 @@ struct Configuration {
 BOOST_DESCRIBE_STRUCT(Configuration, (), (file, prefix, supervisor, listeners, services))
 using boost::describe::operators::operator==;
 
-// Whom a service's programs run as; empty: as the supervisor itself.
-inline const std::string& user_of(const Configuration& configuration, const ServiceSpec& spec) {
-    return spec.user.empty() ? configuration.supervisor.user : spec.user;
-}
-
 }  // namespace baton::model

@@ -94,7 +94,7 @@ struct ServiceSpec {
     Delivery delivery = Delivery::inherit;
     std::map<std::string, std::string> environment;
     std::string directory;  // absolute; empty: the configuration's folder
-    std::string user;       // empty: unchanged
+    std::string user;       // empty: as the supervisor itself
     std::uint32_t umask = 022;
     LimitSpec limits;
     std::vector<std::string> depends_on;

@@ -28,7 +28,7 @@ std::string revision_digest(const ServiceSpec& spec, const std::vector<ListenerS
     process.umask = spec.umask;
     process.limits = spec.limits;
     std::string text = encode(process);
-    if (spec.liveness.type == ProbeType::notify) text += "watchdog";
+    if (spec.liveness.type == ProbeType::notify) text += fmt::format("watchdog {}", spec.liveness.interval * spec.liveness.failure);
     // Listeners are what they are, whatever their order and their names.
     std::set<std::string> identities;
     for (const ListenerSpec& listener : listeners) identities.insert(identity(listener));

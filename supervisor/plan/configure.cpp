@@ -32,6 +32,10 @@ Revision* revision_at(Service& service, std::uint64_t number) {
     return nullptr;
 }
 
+bool has_watchdog(const ServiceSpec& spec) {
+    return spec.liveness.type == model::ProbeType::notify;
+}
+
 // Settings that apply to running processes: every revision that stays follows the new ones.
 void adopt_settings(Revision& revision, const ServiceSpec& fresh) {
     ServiceSpec process = revision.spec;
@@ -43,6 +47,8 @@ void adopt_settings(Revision& revision, const ServiceSpec& fresh) {
     revision.spec.user = process.user;
     revision.spec.umask = process.umask;
     revision.spec.limits = process.limits;
+    // A process beats as the environment it was started with told it to.
+    if (has_watchdog(process) || has_watchdog(fresh)) revision.spec.liveness = process.liveness;
 }
 
 void begin_rollout(Turn& turn, Service& service, std::uint64_t to) {
@@ -68,7 +74,7 @@ void update(Turn& turn, Service& service, const ServiceSpec& spec, const std::ve
         // A backlog or a name may change without a new socket.
         if (revision.digest == digest) revision.listeners = listeners;
     }
-    for (model::Instance& instance : service.instances) arm(service, instance, turn.now);
+    for (model::Instance& instance : service.instances) follow_settings(turn, service, instance);
     if (current->digest == digest) return;
     if (service.rejected.revision != 0 && service.rejected.digest == digest && !retry) return;
     // Restarts leave several revisions that are equal: the latest is held by most.

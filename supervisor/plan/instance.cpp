@@ -75,6 +75,13 @@ std::set<std::uint32_t> taken_places(const Turn& turn, const Instance& also) {
     return taken;
 }
 
+// When a ready one will count as available.
+void arm(const Service& service, Instance& instance, Millis now) {
+    if (instance.state != InstanceState::ready) return;
+    const Millis available = instance.since + spec_of(service, instance).rollout.min_ready;
+    instance.deadline = available > now ? available : never;
+}
+
 void become_ready(Turn& turn, const Service& service, Instance& instance, const std::string& reason) {
     become(turn, instance, InstanceState::ready, reason);
     instance.was_ready = true;
@@ -84,6 +91,12 @@ void become_ready(Turn& turn, const Service& service, Instance& instance, const 
 // Called before it leaves its state: one that was ready for long starts its count of failures anew.
 void forgive(Instance& instance, Millis now) {
     if (instance.state == InstanceState::ready && now - instance.since >= limits::stable_after) instance.failures = 0;
+}
+
+// No successor will come: whoever waits on its sockets moves to another instance, or is refused.
+void give_up(Turn& turn, Instance& instance, const std::string& reason) {
+    instance.sockets.clear();
+    become(turn, instance, InstanceState::failed, reason);
 }
 
 Millis watchdog_deadline(const ServiceSpec& spec, const Instance& instance) {
@@ -213,8 +226,11 @@ void on_started(Turn& turn, Service& service, Instance& instance, std::int64_t p
     }
 }
 
-void on_ended(Turn& turn, Service& service, Instance& instance, const std::string& how, bool success) {
+void on_ended(Turn& turn, Service& service, Instance& instance, const std::string& how, bool exited_well) {
     const ServiceSpec& spec = spec_of(service, instance);
+    // One that was ended because it hung, or that went before it was ready, has not done its work.
+    const bool early = instance.state == InstanceState::starting && waits_for_readiness(spec);
+    const bool success = exited_well && !early && instance.ending != Ending::replace_hung;
     forgive(instance, turn.now);
     instance.pid = 0;
     instance.last_exit = how;
@@ -231,12 +247,15 @@ void on_ended(Turn& turn, Service& service, Instance& instance, const std::strin
 
     const bool final_end = spec.restart.policy == RestartPolicy::never || (spec.restart.policy == RestartPolicy::on_failure && success);
     instance.ending = Ending::none;
-    if (final_end && success) return become(turn, instance, InstanceState::completed, how);
+    if (final_end && success) {
+        instance.sockets.clear();
+        return become(turn, instance, InstanceState::completed, how);
+    }
     if (service.phase == model::RolloutPhase::rolling && instance.revision == service.current) ++service.rollout_failures;
-    if (final_end) return become(turn, instance, InstanceState::failed, how);
+    if (final_end) return give_up(turn, instance, how);
     ++instance.failures;
     if (spec.restart.limit > 0 && instance.failures > spec.restart.limit) {
-        return become(turn, instance, InstanceState::failed, fmt::format("{}; given up after {} restarts in a row", how, spec.restart.limit));
+        return give_up(turn, instance, fmt::format("{}; given up after {} restarts in a row", how, spec.restart.limit));
     }
     ++instance.restarts;
     const Millis delay = restart_delay(spec, instance);
@@ -296,6 +315,8 @@ void on_probed(Turn& turn, Service& service, Instance& instance, const model::Pr
             forgive(instance, turn.now);
             return become(turn, instance, InstanceState::unready, "readiness probe failed: " + probed.why);
         case model::ProbeKind::liveness:
+            // Of a process that is starting, or on its way out, it says nothing.
+            if (instance.state != InstanceState::ready && instance.state != InstanceState::unready) return;
             if (!probed.passed) end_hung(turn, service, instance, 0, "liveness probe failed: " + probed.why);
             return;
     }
@@ -335,10 +356,17 @@ Millis deadline_of(const Service& service, const Instance& instance) {
     return std::min(instance.deadline, watchdog_deadline(spec_of(service, instance), instance));
 }
 
-void arm(const Service& service, Instance& instance, Millis now) {
-    if (instance.state != InstanceState::ready) return;
-    const Millis available = instance.since + spec_of(service, instance).rollout.min_ready;
-    instance.deadline = available > now ? available : never;
+void follow_settings(Turn& turn, Service& service, Instance& instance) {
+    const ServiceSpec& spec = spec_of(service, instance);
+    const bool probed = spec.readiness.type == ProbeType::tcp || spec.readiness.type == ProbeType::http;
+    const bool started = spec.startup.type == ProbeType::none || instance.startup_passed;
+    if (instance.state == InstanceState::unready && instance.deadline == never && !probed) {
+        become_ready(turn, service, instance, "no probe says otherwise any more");
+    } else if (instance.state == InstanceState::starting && instance.pid != 0 && started && spec.readiness.type == ProbeType::none) {
+        become_ready(turn, service, instance, "there is nothing to wait for any more");
+    } else {
+        arm(service, instance, turn.now);
+    }
 }
 
 bool has_process(const Instance& instance) {

@@ -30,8 +30,8 @@ void on_probed(Turn& turn, model::Service& service, model::Instance& instance, c
 void on_queue_empty(Turn& turn, model::Service& service, model::Instance& instance);
 void on_time(Turn& turn, model::Service& service, model::Instance& instance);
 
-// After its settings changed: when it will count as available.
-void arm(const model::Service& service, model::Instance& instance, Millis now);
+// After its settings changed: what it waited for may be no condition any more.
+void follow_settings(Turn& turn, model::Service& service, model::Instance& instance);
 
 // When on_time has something to do for it.
 Millis deadline_of(const model::Service& service, const model::Instance& instance);

@@ -47,11 +47,18 @@ Budget budget_of(const model::RolloutSpec& rollout, std::uint32_t replicas) {
     return budget;
 }
 
+// Others may rely on it: an instance takes traffic, or has done its work and ended.
+bool stands(const Service& service) {
+    return std::any_of(service.instances.begin(), service.instances.end(), [](const Instance& instance) {
+        return instance.state == InstanceState::ready || (instance.state == InstanceState::completed && instance.ending == Ending::none);
+    });
+}
+
 bool dependencies_ready(const model::State& state, const Service& service) {
     const Revision* revision = find_revision(service, service.current);
     return std::all_of(revision->spec.depends_on.begin(), revision->spec.depends_on.end(), [&](const std::string& name) {
         const auto found = state.services.find(name);
-        return found == state.services.end() || ready_count(found->second) > 0;
+        return found == state.services.end() || stands(found->second);
     });
 }
 

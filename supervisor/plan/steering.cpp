@@ -32,8 +32,8 @@ std::map<std::string, Table> steering_tables(const model::State& state, const mo
     for (const Instance& instance : service.instances) {
         for (const auto& socket : instance.sockets) tables.try_emplace(socket.listener, Table{true, {}});
     }
-    if (!wanted(state, service) && state.counters.kernel_steering) {
-        // Also where no instance is left: a socket that is open for nobody would make clients wait.
+    if (state.counters.kernel_steering) {
+        // Also where no instance is left, or none will start: a socket that is open for nobody would make clients wait.
         for (const auto& listener : find_revision(service, service.current)->listeners) {
             if (can_steer(listener)) tables.try_emplace(identity(listener), Table{true, {}});
         }

@@ -35,16 +35,6 @@ Found find_child(State& state, std::uint64_t id) {
     return {};
 }
 
-Instance* find_place(Service& service, std::uint32_t ordinal) {
-    Instance* found = nullptr;
-    for (Instance& instance : service.instances) {
-        // During a rollover two hold the place: the one that stays is meant.
-        if (instance.ordinal != ordinal || instance.ending == model::Ending::remove) continue;
-        if (found == nullptr || instance.revision == service.current) found = &instance;
-    }
-    return found;
-}
-
 Millis service_deadline(const State& state, const Service& service) {
     Millis next = rollover_deadline(state, service);
     for (const Instance& instance : service.instances) next = std::min(next, deadline_of(service, instance));
@@ -214,7 +204,7 @@ void Apply::stop_again(const Service& service, Instance& instance) {
 
 void Apply::instance_power(Service& service, std::uint32_t ordinal, model::PowerChange change) {
     using model::Ending;
-    Instance* instance = find_place(service, ordinal);
+    Instance* instance = const_cast<Instance*>(find_place(service, ordinal));  // the service is ours to change
     if (instance == nullptr) return;
     if (change == model::PowerChange::stop) {
         for (Instance& other : service.instances) {
@@ -294,6 +284,15 @@ Outcome step(State& state, const model::Event& event, Millis now) {
         if (const auto found = state.services.find(name); found != state.services.end()) found->second.as_of = now;
     }
     return out;
+}
+
+const Instance* find_place(const Service& service, std::uint32_t ordinal) {
+    const Instance* found = nullptr;
+    for (const Instance& instance : service.instances) {
+        if (instance.ordinal != ordinal || instance.ending == model::Ending::remove) continue;
+        if (found == nullptr || instance.revision == service.current) found = &instance;
+    }
+    return found;
 }
 
 Millis next_deadline(const State& state) {

@@ -29,6 +29,8 @@ bool all_stopped(const model::State& state);
 
 // Whether a service is asked to run at all: enabled, not stopped, and so is all it depends on.
 bool wanted(const model::State& state, const model::Service& service);
+// Who holds a place: of the two during a rollover the one that stays. Null when there is none.
+const model::Instance* find_place(const model::Service& service, std::uint32_t ordinal);
 // Instances that take traffic, whatever their revision.
 std::uint32_t ready_count(const model::Service& service);
 

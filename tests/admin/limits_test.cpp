@@ -181,11 +181,11 @@ TEST_F(Limits, a_server_can_go_while_everything_is_going_on) {
 constexpr uid_t nobody = 65534;
 
 // What `nobody` is answered; the socket's mode lets everybody connect.
-int status_for_nobody(const std::string& path) {
+int status_for_nobody(const std::string& path, bool command = false) {
     const pid_t child = ::fork();
     if (child == 0) {
         if (::setgid(nobody) != 0 || ::setuid(nobody) != 0) ::_exit(1);
-        const auto response = Client::get(path, "/v1/status");
+        const auto response = command ? Client::post(path, "/v1/reload", "{}") : Client::get(path, "/v1/status");
         const auto problem = model::decode<model::ProblemView>(response.body);
         const bool said = response.status == 200 || (problem && problem->status == response.status);
         ::_exit(said ? response.status - 200 : 2);
@@ -202,12 +202,14 @@ TEST_F(Limits, a_stranger_is_refused) {
     EXPECT_EQ(Client::get(path(), "/v1/status").status, 200);
 }
 
-TEST_F(Limits, a_stranger_who_is_allowed_is_served) {
+TEST_F(Limits, who_may_read_may_not_command) {
     if (::geteuid() != 0) GTEST_SKIP() << "only root can become somebody else";
     admin::Settings settings;
-    settings.allowed_uids = {nobody};
+    settings.may_read = [](uid_t uid) { return uid == nobody; };
     start(settings);
     EXPECT_EQ(status_for_nobody(path()), 200);
+    EXPECT_EQ(status_for_nobody(path(), true), 403);
+    EXPECT_TRUE(on_server([this] { return console_.commands.empty(); }));
 }
 
 }  // namespace

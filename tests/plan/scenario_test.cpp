@@ -82,6 +82,7 @@ class Story {
             if (word == "ready") said.ready = true;
             else if (word == "stopping") said.stopping = true;
             else if (word == "watchdog") said.watchdog = true;
+            else if (word == "hung") said.hung = true;
             else if (word.starts_with("status=")) said.status = word.substr(7);
             else if (word.starts_with("extend=")) said.extend = *parse_duration(word.substr(7));
             else problem_ = "unknown notification " + word;
