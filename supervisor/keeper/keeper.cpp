@@ -93,7 +93,7 @@ void Keeper::start_first_master() {
 
 void Keeper::start_master(Master& master) {
     master.restart_at = never;
-    master.ready = false;
+    master.ready = master.lagging = false;
     master.started = master.last_heard = monotonic_now();
     master.heartbeat_timeout = limits::heartbeat_timeout;
     auto channel = sys::make_channel();
