@@ -2,6 +2,7 @@
 // that the checks between the parts can point at lines.
 #pragma once
 
+#include <optional>
 #include <vector>
 
 #include "config/node.h"
@@ -21,12 +22,15 @@ struct ServiceOrigin {
     Place startup;
     Place readiness;
     Place liveness;
+    std::optional<Place> balance;
+    std::optional<Place> user;  // none: it has the supervisor's
 };
 
 struct Draft {
     model::Configuration configuration;
     Place runtime_dir;
     Place admin_socket;
+    Place supervisor_user;
     // Beside configuration.listeners and configuration.services, element by element.
     std::vector<ListenerOrigin> listeners;
     std::vector<ServiceOrigin> services;

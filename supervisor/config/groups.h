@@ -5,6 +5,7 @@
 #include "config/draft.h"
 #include "config/table.h"
 #include "model/configuration.h"
+#include "model/events.h"
 
 namespace baton::config {
 
@@ -19,7 +20,9 @@ void read_listener(Table table, model::ListenerSpec& spec, ListenerOrigin& origi
 
 // spec.name is set by the caller.
 void read_service(Table table, model::ServiceSpec& spec, ServiceOrigin& origin, const std::string& prefix);
-void read_probe(Table table, model::ProbeSpec& spec);
+void read_probe(Table table, model::ProbeKind kind, model::ProbeSpec& spec);
+// Whether `key` of a probe does anything with this type.
+bool has_effect(model::ProbeKind kind, model::ProbeType type, std::string_view key);
 
 void read_balance(Table table, model::BalanceSpec& spec);
 void read_health(Table table);

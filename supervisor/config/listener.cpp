@@ -1,4 +1,7 @@
 // [listener.NAME].
+#include <filesystem>
+#include <utility>
+
 #include <fmt/core.h>
 
 #include "base/limits.h"
@@ -45,15 +48,20 @@ void read_address(Table& table, model::ListenerSpec& spec, const std::string& pr
     if (!table.text("address", text)) return;
     auto parsed = model::parse_address(text);
     if (!parsed) return table.fault("address", parsed.error());
-    spec.address = *parsed;
-    if (spec.address.family == model::Family::unix_path) {
-        spec.address.host = below(prefix, spec.address.host);
-        if (spec.address.host.size() > limits::socket_path_bytes) {
-            table.problem("address", fmt::format("is {}, {} bytes; a unix socket's path has at most {}",
-                                                 in_quotes(spec.address.host), spec.address.host.size(),
-                                                 limits::socket_path_bytes));
+    model::Address address = *parsed;
+    if (address.family == model::Family::unix_path) {
+        // A listener is known by its address, so a path has one spelling.
+        address.host = std::filesystem::path(below(prefix, address.host)).lexically_normal().string();
+        if (address.host.ends_with('/')) {
+            return table.problem("address", fmt::format("is {}, which names a folder", in_quotes(address.host)));
+        }
+        if (address.host.size() > limits::socket_path_bytes) {
+            return table.problem("address", fmt::format("is {}, {} bytes; a unix socket's path has at most {}",
+                                                        in_quotes(address.host), address.host.size(),
+                                                        limits::socket_path_bytes));
         }
     }
+    spec.address = std::move(address);
 }
 
 }  // namespace

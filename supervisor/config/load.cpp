@@ -64,15 +64,17 @@ class Loading {
         }
     }
 
-    Loaded finish() {
+    Loaded finish(const HostChecks* host) {
         for (const Node& document : documents_) read_document(document);
         if (!documents_.empty()) {
             inherit_user();
             check_references(draft_, complete_, report_);
         }
+        const bool valid = report_.clean();
+        if (host != nullptr) ask(*host);
         Loaded loaded;
         loaded.problems = report_.sorted_problems();
-        if (report_.clean()) {
+        if (valid) {
             loaded.configuration = std::move(draft_.configuration);
             loaded.notices = report_.notices();
         }
@@ -161,6 +163,7 @@ class Loading {
                 supervisor->problem("include",
                                     "is for the main file: an included file cannot include others");
             }
+            if (first && !supervisor->missing("user")) draft_.supervisor_user = supervisor->place_of("user");
             read_supervisor(*supervisor, first ? configuration.supervisor : dropped, configuration.prefix);
         }
         if (auto admin = root.table("admin")) {
@@ -233,6 +236,26 @@ class Loading {
         }
     }
 
+    void ask(const HostChecks& host) {
+        for (std::size_t i = 0; i < draft_.listeners.size(); ++i) {
+            const model::ListenerSpec& listener = draft_.configuration.listeners[i];
+            if (listener.address.host.empty()) continue;  // it was bad, and is reported
+            const auto answer = host.address(listener);
+            if (!answer) report_.problem(draft_.listeners[i].address, answer.error().message());
+        }
+        bool asked = false;  // for the user that services inherit
+        for (std::size_t i = 0; i < draft_.services.size(); ++i) {
+            const model::ServiceSpec& service = draft_.configuration.services[i];
+            const std::optional<Place>& own = draft_.services[i].user;
+            if (service.user.empty() || (!own && std::exchange(asked, true))) continue;
+            const auto answer = host.user(service.user);
+            if (answer) continue;
+            report_.problem(own.value_or(draft_.supervisor_user),
+                            fmt::format("{}.user: {}", own ? "service." + key_text(service.name) : "supervisor",
+                                        answer.error().message()));
+        }
+    }
+
     Report report_;
     Draft draft_;
     std::vector<Node> documents_;
@@ -241,20 +264,28 @@ class Loading {
     bool complete_ = true;  // every file could be read and parsed
 };
 
-}  // namespace
-
-Loaded load(const std::string& file, const std::string& prefix) {
+Loaded load_files(const std::string& file, const std::string& prefix, const HostChecks* host) {
     Loading loading(file, prefix);
     loading.read_main_file();
     loading.follow_includes();
-    return loading.finish();
+    return loading.finish(host);
+}
+
+}  // namespace
+
+Loaded load(const std::string& file, const std::string& prefix) {
+    return load_files(file, prefix, nullptr);
+}
+
+Loaded load(const std::string& file, const std::string& prefix, const HostChecks& host) {
+    return load_files(file, prefix, &host);
 }
 
 Loaded load_text(std::string_view text, const std::string& file_name, const std::string& prefix) {
     Loading loading(file_name, prefix);
     loading.add_main_text(text);
     loading.refuse_includes();
-    return loading.finish();
+    return loading.finish(nullptr);
 }
 
 }  // namespace baton::config

@@ -5,11 +5,13 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "base/result.h"
 #include "model/configuration.h"
 
 namespace baton::config {
@@ -23,14 +25,24 @@ struct Problem {
 // "FILE:LINE: message"
 std::string to_string(const Problem& problem);
 
+// What only this host knows. config/ asks nobody, so the caller brings the questions; they are asked about
+// everything that is valid by itself, also where there are problems elsewhere.
+struct HostChecks {
+    std::function<Result<void>(const model::ListenerSpec& listener)> address;
+    std::function<Result<void>(const std::string& user)> user;
+};
+
 struct Loaded {
-    std::optional<model::Configuration> configuration;  // set exactly when there are no problems
+    // Set exactly when there are no problems, apart from those of the host.
+    std::optional<model::Configuration> configuration;
     std::vector<Problem> problems;
     std::vector<std::string> notices;  // worth telling, and no reason to refuse the configuration
 };
 
 // Reads `file` and what it includes. Relative paths in it start at `prefix`; empty: the file's folder.
 Loaded load(const std::string& file, const std::string& prefix);
+// The same, with the host's answers among the problems.
+Loaded load(const std::string& file, const std::string& prefix, const HostChecks& host);
 
 // The same for text that is in memory already. It touches no file: an include is an error.
 Loaded load_text(std::string_view text, const std::string& file_name, const std::string& prefix);

@@ -116,10 +116,15 @@ void read_restart(Table table, model::RestartSpec& spec) {
     table.choice<Policy>(
         "policy", spec.policy,
         {{"always", Policy::always}, {"on_failure", Policy::on_failure}, {"never", Policy::never}});
-    table.duration("backoff", spec.backoff);
-    const bool most = table.duration("backoff_max", spec.backoff_max);
+    // Not 0: a program that cannot start would be started without a pause.
+    table.duration("backoff", spec.backoff, 1);
+    const bool most = table.duration("backoff_max", spec.backoff_max, 1);
     table.integer("limit", spec.limit, 0, any_count);
-    if (spec.backoff > spec.backoff_max) {
+    const bool restarts = spec.policy != Policy::never;
+    for (const std::string_view key : {"backoff", "backoff_max", "limit"}) {
+        table.needs(key, restarts, "policy = \"always\" or \"on_failure\"");
+    }
+    if (restarts && spec.backoff > spec.backoff_max) {
         table.problem(most ? "backoff_max" : "backoff",
                       fmt::format("makes backoff ({}) longer than backoff_max ({})",
                                   format_duration(spec.backoff), format_duration(spec.backoff_max)));

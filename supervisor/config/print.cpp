@@ -1,4 +1,5 @@
 // The effective configuration as TOML.
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -6,6 +7,7 @@
 #include <fmt/core.h>
 #include <boost/describe/enum_to_string.hpp>
 
+#include "config/groups.h"
 #include "config/load.h"
 #include "config/node.h"
 #include "config/values.h"
@@ -79,17 +81,17 @@ void print_listener(Writer& out, const model::ListenerSpec& spec) {
         out.integer("backlog", static_cast<std::uint64_t>(spec.backlog));
 }
 
-void print_probe(Writer& out, const std::string& path, const model::ProbeSpec& spec) {
+void print_probe(Writer& out, const std::string& path, model::ProbeKind kind, const model::ProbeSpec& spec) {
+    const auto counts = [&](std::string_view key) { return has_effect(kind, spec.type, key); };
     out.header(path);
     out.text("type", enumerator(spec.type));
-    if (spec.type == model::ProbeType::none) return;
-    if (spec.type == model::ProbeType::http) out.text("path", spec.path);
+    if (counts("path")) out.text("path", spec.path);
     if (spec.port != 0) out.integer("port", spec.port);
-    out.duration("interval", spec.interval);
-    out.duration("timeout", spec.timeout);
-    out.integer("success", spec.success);
-    out.integer("failure", spec.failure);
-    out.duration("initial_delay", spec.initial_delay);
+    if (counts("interval")) out.duration("interval", spec.interval);
+    if (counts("timeout")) out.duration("timeout", spec.timeout);
+    if (counts("success")) out.integer("success", spec.success);
+    if (counts("failure")) out.integer("failure", spec.failure);
+    if (counts("initial_delay")) out.duration("initial_delay", spec.initial_delay);
 }
 
 void print_limits(Writer& out, const std::string& path, const model::LimitSpec& spec) {
@@ -107,9 +109,11 @@ void print_environment(Writer& out, const std::string& path,
     for (const auto& [name, value] : environment) out.text(key_text(name), value);
 }
 
-void print_policies(Writer& out, const std::string& path, const model::ServiceSpec& spec) {
-    out.header(path + ".balance");
-    out.text("strategy", enumerator(spec.balance.strategy));
+void print_policies(Writer& out, const std::string& path, const model::ServiceSpec& spec, bool balanced) {
+    if (balanced) {
+        out.header(path + ".balance");
+        out.text("strategy", enumerator(spec.balance.strategy));
+    }
 
     out.header(path + ".rollout");
     out.text("strategy", "rolling");
@@ -121,9 +125,11 @@ void print_policies(Writer& out, const std::string& path, const model::ServiceSp
 
     out.header(path + ".restart");
     out.text("policy", enumerator(spec.restart.policy));
-    out.duration("backoff", spec.restart.backoff);
-    out.duration("backoff_max", spec.restart.backoff_max);
-    out.integer("limit", spec.restart.limit);
+    if (spec.restart.policy != model::RestartPolicy::never) {
+        out.duration("backoff", spec.restart.backoff);
+        out.duration("backoff_max", spec.restart.backoff_max);
+        out.integer("limit", spec.restart.limit);
+    }
 
     out.header(path + ".stop");
     out.text("signal", signal_name(spec.stop.signal));
@@ -131,7 +137,7 @@ void print_policies(Writer& out, const std::string& path, const model::ServiceSp
     out.duration("kill_timeout", spec.stop.kill_timeout);
 }
 
-void print_service(Writer& out, const model::ServiceSpec& spec) {
+void print_service(Writer& out, const model::ServiceSpec& spec, bool balanced) {
     const std::string path = "service." + key_text(spec.name);
     out.header(path);
     out.text("version", spec.version);
@@ -145,10 +151,10 @@ void print_service(Writer& out, const model::ServiceSpec& spec) {
     out.boolean("enabled", spec.enabled);
     print_environment(out, path + ".environment", spec.environment);
     print_limits(out, path + ".limits", spec.limits);
-    print_probe(out, path + ".startup", spec.startup);
-    print_probe(out, path + ".readiness", spec.readiness);
-    print_probe(out, path + ".liveness", spec.liveness);
-    print_policies(out, path, spec);
+    print_probe(out, path + ".startup", model::ProbeKind::startup, spec.startup);
+    print_probe(out, path + ".readiness", model::ProbeKind::readiness, spec.readiness);
+    print_probe(out, path + ".liveness", model::ProbeKind::liveness, spec.liveness);
+    print_policies(out, path, spec, balanced);
 }
 
 }  // namespace
@@ -156,8 +162,14 @@ void print_service(Writer& out, const model::ServiceSpec& spec) {
 std::string print(const model::Configuration& configuration) {
     Writer out;
     print_supervisor(out, configuration.supervisor);
-    for (const model::ListenerSpec& listener : configuration.listeners) print_listener(out, listener);
-    for (const model::ServiceSpec& service : configuration.services) print_service(out, service);
+    std::set<std::string_view> balanced;  // services behind a listener that can be
+    for (const model::ListenerSpec& listener : configuration.listeners) {
+        print_listener(out, listener);
+        if (model::can_steer(listener)) balanced.insert(listener.service);
+    }
+    for (const model::ServiceSpec& service : configuration.services) {
+        print_service(out, service, balanced.contains(service.name));
+    }
     return out.take();
 }
 

@@ -1,5 +1,6 @@
 // [service.NAME.startup], [service.NAME.readiness] and [service.NAME.liveness].
 #include <algorithm>
+#include <array>
 
 #include <fmt/core.h>
 
@@ -9,6 +10,9 @@
 namespace baton::config {
 namespace {
 
+using Kind = model::ProbeKind;
+using Type = model::ProbeType;
+
 // Of probes in a row. With limits::configured_duration it bounds every product of the two.
 constexpr std::int64_t count_max = 1'000;
 
@@ -17,15 +21,38 @@ bool good_path(const std::string& path) {
            std::all_of(path.begin(), path.end(), [](char c) { return c > ' ' && c < '\x7f'; });
 }
 
-// A key that the chosen type does not use would be ignored, so it is an error.
-void needs(Table& table, std::string_view key, bool met, std::string_view condition) {
-    if (!met && !table.missing(key)) table.problem(key, fmt::format("needs {}", condition));
+// Which types `key` is for.
+std::string types_of(Kind kind, std::string_view key) {
+    constexpr std::array<std::pair<Type, std::string_view>, 3> types{
+        {{Type::notify, "notify"}, {Type::http, "http"}, {Type::tcp, "tcp"}}};
+    std::size_t count = 0;
+    std::string text;
+    for (const auto& [type, word] : types) {
+        if (!has_effect(kind, type, key)) continue;
+        text += fmt::format("{}\"{}\"", text.empty() ? "type = " : " or ", word);
+        ++count;
+    }
+    return count == types.size() ? "a type other than \"none\"" : text;
 }
 
 }  // namespace
 
-void read_probe(Table table, model::ProbeSpec& spec) {
-    using Type = model::ProbeType;
+bool has_effect(Kind kind, Type type, std::string_view key) {
+    switch (type) {
+        case Type::none: return false;
+        case Type::http: return true;
+        case Type::tcp:
+        case Type::exec: return key != "path";
+        case Type::notify:
+            // Nobody is asked. What is left is the time that the program has: to become ready, and between
+            // two signs of life.
+            if (kind == Kind::startup) return key != "path" && key != "port" && key != "success";
+            return kind == Kind::liveness && (key == "interval" || key == "failure");
+    }
+    return false;
+}
+
+void read_probe(Table table, Kind kind, model::ProbeSpec& spec) {
     const bool typed = table.choice<Type>("type", spec.type,
                                           {{"none", Type::none},
                                            {"notify", Type::notify},
@@ -42,15 +69,16 @@ void read_probe(Table table, model::ProbeSpec& spec) {
     table.duration("interval", spec.interval, 1);
     table.duration("timeout", spec.timeout, 1);
     table.integer("success", spec.success, 1, count_max);
+    if (kind == Kind::liveness && spec.success > 1) {
+        table.problem("success", "must be 1: a liveness probe that passes ends a row of failures at once");
+    }
     table.integer("failure", spec.failure, 1, count_max);
     table.duration("initial_delay", spec.initial_delay);
 
     if (typed || table.missing("type")) {
-        const bool connects = spec.type == Type::tcp || spec.type == Type::http;
-        needs(table, "path", spec.type == Type::http, "type = \"http\"");
-        needs(table, "port", connects, "type = \"http\" or \"tcp\"");
-        for (const std::string_view key : {"interval", "timeout", "success", "failure", "initial_delay"}) {
-            needs(table, key, spec.type != Type::none, "a type other than \"none\"");
+        for (const std::string_view key :
+             {"path", "port", "interval", "timeout", "success", "failure", "initial_delay"}) {
+            table.needs(key, has_effect(kind, spec.type, key), types_of(kind, key));
         }
     }
     table.finish();

@@ -1,6 +1,7 @@
 // The checks between the parts of a configuration.
 #include <algorithm>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -39,6 +40,7 @@ class References {
         for (std::size_t i = 0; i < services().size(); ++i) {
             check_dependencies(i);
             check_listeners_of(i);
+            check_balance(i);
             const ServiceOrigin& origin = draft_.services[i];
             check_probe(services()[i], services()[i].startup, "startup", origin.startup);
             check_probe(services()[i], services()[i].readiness, "readiness", origin.readiness);
@@ -50,6 +52,11 @@ class References {
 
   private:
     enum class Colour { white, grey, black };
+    // The first listener of each kind at one port of one family and protocol.
+    struct Overlap {
+        std::optional<std::size_t> wildcard;
+        std::optional<std::size_t> specific;
+    };
 
     const std::vector<ServiceSpec>& services() const { return draft_.configuration.services; }
 
@@ -98,6 +105,8 @@ class References {
                                                 in_quotes(model::to_string(listener.address)),
                                                 path("listener", listeners[other->second].name),
                                                 report_.where(draft_.listeners[other->second].address)));
+                } else {
+                    check_overlap(i);
                 }
             }
             if (complete_ && !listener.service.empty() && !index_.contains(listener.service)) {
@@ -106,6 +115,43 @@ class References {
                                             in_quotes(listener.service)));
             }
         }
+    }
+
+    // A wildcard is every address of its family. Baton shares an address with nobody, so the second of two
+    // that overlap could not be opened; and a probe of the wildcard would reach the other one's instances.
+    void check_overlap(std::size_t i) {
+        const auto& listeners = draft_.configuration.listeners;
+        const ListenerSpec& listener = listeners[i];
+        if (model::is_unix(listener.address)) return;
+        ListenerSpec everywhere = listener;
+        everywhere.address.host = listener.address.family == model::Family::inet4 ? "0.0.0.0" : "::";
+        const bool wildcard = listener.address == everywhere.address;
+        Overlap& overlap = overlaps_[model::identity(everywhere)];
+        const std::optional<std::size_t> other = wildcard ? overlap.specific : overlap.wildcard;
+        std::optional<std::size_t>& own = wildcard ? overlap.wildcard : overlap.specific;
+        if (!own) own = i;
+        if (!other) return;
+        report_.problem(draft_.listeners[i].address,
+                        fmt::format("{}.address = {} overlaps {}, the address of {} ({})",
+                                    path("listener", listener.name), in_quotes(model::to_string(listener.address)),
+                                    in_quotes(model::to_string(listeners[*other].address)),
+                                    path("listener", listeners[*other].name),
+                                    report_.where(draft_.listeners[*other].address)));
+    }
+
+    // The kernel balances where it can group sockets, which is nowhere else.
+    void check_balance(std::size_t i) {
+        const std::optional<Place>& place = draft_.services[i].balance;
+        const auto found = listeners_of_.find(services()[i].name);
+        const bool reached = found != listeners_of_.end();
+        if (!place || !complete_ || (!reached && !complete_targets_)) return;
+        if (reached && std::any_of(found->second.begin(), found->second.end(),
+                                   [](const ListenerSpec* listener) { return model::can_steer(*listener); })) {
+            return;
+        }
+        report_.problem(*place, fmt::format("{}.balance has no effect, as {}", path("service", services()[i].name),
+                                            reached ? "the service's listeners are all unix sockets"
+                                                    : "no listener leads to the service"));
     }
 
     void check_dependencies(std::size_t i) {
@@ -197,6 +243,7 @@ class References {
     Report& report_;
     std::map<std::string, std::size_t> index_;
     std::map<std::string, std::vector<const ListenerSpec*>> listeners_of_;
+    std::map<std::string, Overlap> overlaps_;
     std::vector<Colour> colours_;
     std::vector<std::size_t> trail_;
 };

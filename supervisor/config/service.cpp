@@ -44,12 +44,13 @@ void read_endpoints(Table& table) {
     if (!endpoints.empty()) table.refuse("endpoints");
 }
 
-// Keys that choose what an instance is and how traffic reaches it: this version has one of each.
-void read_kind(Table& table, model::ServiceSpec& spec) {
+// Keys that choose what an instance is and how traffic reaches it: this version has one of each. True
+// where it is a process, as far as can be told.
+bool read_kind(Table& table, model::ServiceSpec& spec) {
     enum class Runtime { process };
     Runtime runtime{};
-    table.choice<Runtime>("runtime", runtime,
-                          {{"process", Runtime::process}, {"container", {}, false}, {"external", {}, false}});
+    const bool chosen = table.choice<Runtime>(
+        "runtime", runtime, {{"process", Runtime::process}, {"container", {}, false}, {"external", {}, false}});
     using model::Delivery;
     table.choice<Delivery>("delivery", spec.delivery,
                            {{"inherit", Delivery::inherit}, {"proxy", {}, false}, {"handoff", {}, false}});
@@ -58,10 +59,10 @@ void read_kind(Table& table, model::ServiceSpec& spec) {
     table.choice<Upstream>("upstream", upstream, {{"port", {}, false}, {"socket", {}, false}});
     later_text(table, "image");
     read_endpoints(table);
+    return chosen || table.missing("runtime");
 }
 
 void read_command(Table& table, model::ServiceSpec& spec, const std::string& prefix) {
-    table.require("command");
     if (!table.texts("command", spec.command)) return;
     if (spec.command.empty() || spec.command.front().empty()) {
         table.problem("command", "must name a program");
@@ -110,12 +111,12 @@ void read_depends_on(Table& table, model::ServiceSpec& spec) {
     }
 }
 
-void read_process(Table& table, model::ServiceSpec& spec, const std::string& prefix) {
+void read_process(Table& table, model::ServiceSpec& spec, ServiceOrigin& origin, const std::string& prefix) {
     std::string directory;
     if (table.nonempty("directory", directory)) spec.directory = below(prefix, directory);
     read_command(table, spec, prefix);
     read_environment(table, spec);
-    table.nonempty("user", spec.user);
+    if (table.nonempty("user", spec.user)) origin.user = table.place_of("user");
     read_umask(table, spec);
     if (auto limits = table.table("limits")) read_limits(*limits, spec.limits);
 
@@ -134,12 +135,13 @@ void read_probes(Table& table, model::ServiceSpec& spec, ServiceOrigin& origin) 
     origin.startup = table.place_of("startup");
     origin.readiness = table.place_of("readiness");
     origin.liveness = table.place_of("liveness");
-    if (auto startup = table.table("startup")) read_probe(*startup, spec.startup);
-    if (auto readiness = table.table("readiness")) read_probe(*readiness, spec.readiness);
-    if (auto liveness = table.table("liveness")) read_probe(*liveness, spec.liveness);
+    if (auto startup = table.table("startup")) read_probe(*startup, model::ProbeKind::startup, spec.startup);
+    if (auto readiness = table.table("readiness")) read_probe(*readiness, model::ProbeKind::readiness, spec.readiness);
+    if (auto liveness = table.table("liveness")) read_probe(*liveness, model::ProbeKind::liveness, spec.liveness);
 }
 
-void read_policies(Table& table, model::ServiceSpec& spec) {
+void read_policies(Table& table, model::ServiceSpec& spec, ServiceOrigin& origin) {
+    if (!table.missing("balance")) origin.balance = table.place_of("balance");
     if (auto balance = table.table("balance")) read_balance(*balance, spec.balance);
     if (auto health = table.table("health")) read_health(*health);
     if (auto rollout = table.table("rollout")) read_rollout(*rollout, spec.rollout);
@@ -158,11 +160,12 @@ void read_service(Table table, model::ServiceSpec& spec, ServiceOrigin& origin, 
     table.text("version", spec.version);
     table.integer("replicas", spec.replicas, 1, limits::replicas);
     table.boolean("enabled", spec.enabled);
-    read_kind(table, spec);
-    read_process(table, spec, prefix);
+    // What is no process may do without, and is refused for what it is.
+    if (read_kind(table, spec)) table.require("command");
+    read_process(table, spec, origin, prefix);
     read_depends_on(table, spec);
     read_probes(table, spec, origin);
-    read_policies(table, spec);
+    read_policies(table, spec, origin);
     table.finish();
 }
 

@@ -77,6 +77,10 @@ void Table::fault(std::string_view key, const Error& error) {
     report_->problem(place_of(key), fmt::format("{}: {}", path_of(key), error.message()));
 }
 
+void Table::needs(std::string_view key, bool met, std::string_view condition) {
+    if (!met && !missing(key)) problem(key, fmt::format("needs {}", condition));
+}
+
 void Table::refuse(std::string_view key, std::string_view instead) {
     const Member* found = member(key);
     CHECK(found != nullptr);

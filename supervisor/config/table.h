@@ -74,6 +74,8 @@ class Table {
     void require(std::string_view key);
     void problem(std::string_view key, std::string_view message);  // "PATH.KEY MESSAGE", at the key
     void fault(std::string_view key, const Error& error);          // "PATH.KEY: ERROR", at the key
+    // A key that would have no effect is an error: reports "PATH.KEY needs CONDITION" if it is there, unless `met`.
+    void needs(std::string_view key, bool met, std::string_view condition);
     // "PATH.KEY = VALUE is not available in this version; use INSTEAD", at the key.
     void refuse(std::string_view key, std::string_view instead = {});
     // Reports the keys that no reader asked for.

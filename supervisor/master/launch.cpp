@@ -117,28 +117,18 @@ int run_check() {
 }
 
 int test_configuration(const Options& options) {
-    const config::Loaded loaded = config::load(options.configuration, options.prefix);
-    std::size_t problems = loaded.problems.size();
+    const config::HostChecks host{sys::test_address, [](const std::string& user) -> Result<void> {
+                                      const auto found = sys::find_user(user);
+                                      if (!found) return found.error();
+                                      return {};
+                                  }};
+    const config::Loaded loaded = config::load(options.configuration, options.prefix, host);
     for (const config::Problem& problem : loaded.problems) std::fprintf(stderr, "%s\n", config::to_string(problem).c_str());
     for (const std::string& notice : loaded.notices) std::fprintf(stderr, "note: %s\n", notice.c_str());
-    if (loaded.configuration) {
-        for (const model::ListenerSpec& listener : loaded.configuration->listeners) {
-            if (const auto tested = sys::test_address(listener); !tested) {
-                std::fprintf(stderr, "%s: %s\n", options.configuration.c_str(), tested.error().message().c_str());
-                ++problems;
-            }
-        }
-        for (const model::ServiceSpec& service : loaded.configuration->services) {
-            const std::string& name = service.user;
-            const auto user = name.empty() ? Result<sys::User>(sys::User{}) : sys::find_user(name);
-            if (user) continue;
-            std::fprintf(stderr, "%s: service.%s: %s\n", options.configuration.c_str(), service.name.c_str(), user.error().message().c_str());
-            ++problems;
-        }
-        if (options.print) std::fputs(config::print(*loaded.configuration).c_str(), stdout);
-    }
-    if (problems == 0) std::fprintf(stderr, "batond: configuration %s is valid\n", options.configuration.c_str());
-    return problems == 0 ? 0 : 1;
+    if (loaded.configuration && options.print) std::fputs(config::print(*loaded.configuration).c_str(), stdout);
+    if (!loaded.problems.empty()) return 1;
+    std::fprintf(stderr, "batond: configuration %s is valid\n", options.configuration.c_str());
+    return 0;
 }
 
 int send_signal(const Options& options) {

@@ -128,6 +128,57 @@ TEST_F(Files, ReadingLeavesNoTrace) {
     EXPECT_EQ(found, std::vector<fs::path>{file});
 }
 
+// A host without 192.0.2.1 and without the users whose names begin with "no".
+HostChecks other_host() {
+    HostChecks host;
+    host.address = [](const model::ListenerSpec& listener) -> Result<void> {
+        if (listener.address.host == "192.0.2.1") return failed("no such address for " + listener.name);
+        return {};
+    };
+    host.user = [](const std::string& user) -> Result<void> {
+        if (user.starts_with("no")) return failed("user " + user + ": no such user");
+        return {};
+    };
+    return host;
+}
+
+TEST_F(Files, WhatTheHostLacksIsToldAtItsLine) {
+    const auto included = write("d/web.toml",
+                                "[service.web]\ncommand = [\"x\"]\nuser = \"nobodyatall\"\n"
+                                "[listener.web]\nservice = \"web\"\naddress = \"192.0.2.1:80\"\n"
+                                "[listener.here]\nservice = \"web\"\naddress = \"127.0.0.1:80\"\n"
+                                "[service.a]\ncommand = [\"x\"]\n[service.b]\ncommand = [\"x\"]\n"
+                                "[service.c]\ncommand = [\"x\"]\nuser = \"root\"\n");
+    const auto file = write("baton.toml", "[supervisor]\ninclude = [\"d/*\"]\nuser = \"none\"\n");
+    const Loaded loaded = load(file, "", other_host());
+    EXPECT_EQ(listing(loaded.problems), "  " + file + ":3: supervisor.user: user none: no such user\n" +
+                                            "  " + included + ":3: service.web.user: user nobodyatall: no such user\n" +
+                                            "  " + included + ":6: no such address for web\n");
+    EXPECT_TRUE(loaded.configuration.has_value());
+    EXPECT_EQ(listing(load(file, "").problems), "  nothing\n");
+}
+
+TEST_F(Files, WhatTheHostLacksIsToldBesideAllElse) {
+    const auto file = write("baton.toml",
+                            "[supervisor]\nuser = \"none\"\n"
+                            "[listener.a]\naddress = \"192.0.2.1:80\"\nservice = \"nowhere\"\n"
+                            "[listener.b]\naddress = \"192.0.2.1\"\nservice = \"web\"\n"
+                            "[service.web]\nuser = \"root\"\ncommand = [\"x\"]\n"
+                            "[service.bad]\nuser = 1\nuser_ = \"x\"\ncommand = [\"x\"]\n");
+    const Loaded loaded = load(file, "", other_host());
+    EXPECT_FALSE(loaded.configuration.has_value());
+    std::vector<std::pair<std::uint32_t, std::string>> found;
+    for (const Problem& problem : loaded.problems) {
+        found.emplace_back(problem.line, problem.message.substr(0, problem.message.find(' ')));
+    }
+    EXPECT_EQ(found, (std::vector<std::pair<std::uint32_t, std::string>>{{2, "supervisor.user:"},
+                                                                          {4, "no"},
+                                                                          {5, "listener.a.service"},
+                                                                          {7, "listener.b.address:"},
+                                                                          {13, "service.bad.user"},
+                                                                          {14, "unknown"}}));
+}
+
 TEST(Load, CountsAreLimited) {
     std::string text;
     for (std::size_t i = 0; i <= limits::services; ++i)
@@ -233,6 +284,20 @@ TEST(Load, ValuesReachTheModel) {
     EXPECT_EQ(web.stop, (model::StopSpec{3, {}, 0, 60'000}));
     EXPECT_FALSE(web.enabled);
     EXPECT_EQ(all.services.at(2).restart.policy, model::RestartPolicy::never);
+}
+
+TEST(Load, AUnixSocketHasOneName) {
+    const auto identity = [](const std::string& path) {
+        const Loaded loaded = load_text(
+            "[listener.l]\naddress = \"unix:" + path + "\"\nservice = \"s\"\n[service.s]\ncommand = [\"x\"]\n", "c", "/srv");
+        return loaded.configuration ? model::identity(loaded.configuration->listeners[0]) : listing(loaded.problems);
+    };
+    EXPECT_EQ(identity("/x/./s"), "unix:/x/s");
+    EXPECT_EQ(identity("//x//y/../s"), "unix:/x/s");
+    EXPECT_EQ(identity("../x/s"), "unix:/x/s");
+    EXPECT_EQ(identity("./s"), "unix:/srv/s");
+    EXPECT_EQ(identity("@x/./s"), "unix:@x/./s");
+    EXPECT_EQ(identity("/x/s/.."), "  c:2: listener.l.address is \"/x/\", which names a folder\n");
 }
 
 TEST(Load, NoticesTellWhatIsAllowedAndDoubtful) {

@@ -120,6 +120,18 @@ def dash_t_changes_nothing_on_disk(sandbox):
     assert result.returncode == 1
     lines = [line for line in result.stderr.splitlines() if "baton.toml:" in line]
     assert len(lines) >= 2 and "colour" in result.stderr and "nonsense" in result.stderr, result.stderr
+    # What this host lacks is told beside it, at its line, also where that is in an included file.
+    with open(os.path.join(other, "more.toml"), "w", encoding="utf-8") as file:
+        file.write('[service.more]\ncommand = ["true"]\nuser = "nobodyatall"\n'
+                   '[listener.more]\nservice = "more"\naddress = "192.0.2.1:1"\n')
+    config["supervisor"]["include"] = ["more.toml"]
+    with open(os.path.join(other, "baton.toml"), "w", encoding="utf-8") as file:
+        file.write(config.text() + "\n[nonsense]\n")
+    result = baton.batond("-c", os.path.join(other, "baton.toml"), "-t")
+    assert result.returncode == 1
+    for told in ("unknown key nonsense", "more.toml:3: service.more.user: user nobodyatall: no such user",
+                 "more.toml:6: bind 192.0.2.1:1 for listener more: cannot assign requested address"):
+        assert told in result.stderr, result.stderr
 
 
 def a_broken_configuration_can_be_stopped(sandbox):

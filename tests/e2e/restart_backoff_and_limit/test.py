@@ -39,10 +39,11 @@ def intervals_grow_and_a_limit_holds(sandbox):
 
 def policies(sandbox):
     config = sandbox.configuration()
-    for policy in ("always", "on_failure", "never"):
+    for restart in ({"policy": "always", "backoff": "100ms"}, {"policy": "on_failure", "backoff": "100ms"},
+                    {"policy": "never"}):
         for code in (0, 1):
-            config.service(f"{policy}-{code}", [SERVER, "--exit-after", "100", "--exit-code", str(code)],
-                           restart={"policy": policy, "backoff": "100ms"}, environment={"PORT": str(sandbox.port())})
+            config.service(f"{restart['policy']}-{code}", [SERVER, "--exit-after", "100", "--exit-code", str(code)],
+                           restart=restart, environment={"PORT": str(sandbox.port())})
     baton = sandbox.supervisor(config)
     for name in ("always-0", "always-1", "on_failure-1"):
         baton.until(lambda name=name: baton.instance(f"{name}/1")["restarts"] >= 2, f"{name} is started again")
