@@ -62,7 +62,7 @@ bool read_kind(Table& table, model::ServiceSpec& spec) {
     return chosen || table.missing("runtime");
 }
 
-void read_command(Table& table, model::ServiceSpec& spec, const std::string& prefix) {
+void read_command(Table& table, model::ServiceSpec& spec) {
     if (!table.texts("command", spec.command)) return;
     if (spec.command.empty() || spec.command.front().empty()) {
         table.problem("command", "must name a program");
@@ -72,7 +72,7 @@ void read_command(Table& table, model::ServiceSpec& spec, const std::string& pre
     // the folder that the supervisor happens to be in.
     std::string& program = spec.command.front();
     if (program.find('/') != std::string::npos)
-        program = below(spec.directory.empty() ? prefix : spec.directory, program);
+        program = below(spec.directory, program);
 }
 
 void read_environment(Table& table, model::ServiceSpec& spec) {
@@ -113,8 +113,8 @@ void read_depends_on(Table& table, model::ServiceSpec& spec) {
 
 void read_process(Table& table, model::ServiceSpec& spec, ServiceOrigin& origin, const std::string& prefix) {
     std::string directory;
-    if (table.nonempty("directory", directory)) spec.directory = below(prefix, directory);
-    read_command(table, spec, prefix);
+    spec.directory = table.nonempty("directory", directory) ? below(prefix, directory) : prefix;
+    read_command(table, spec);
     read_environment(table, spec);
     if (table.nonempty("user", spec.user)) origin.user = table.place_of("user");
     read_umask(table, spec);

@@ -93,7 +93,7 @@ struct ServiceSpec {
     std::uint32_t replicas = 1;
     Delivery delivery = Delivery::inherit;
     std::map<std::string, std::string> environment;
-    std::string directory;  // absolute; empty: the configuration's folder
+    std::string directory;  // absolute
     std::string user;       // empty: as the supervisor itself
     std::uint32_t umask = 022;
     LimitSpec limits;

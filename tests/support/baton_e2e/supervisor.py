@@ -70,7 +70,7 @@ class Supervisor:
                 open(os.path.join(self.folder, "batond.stdout"), "ab") as output:
             # pylint: disable=consider-using-with
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=errors,
-                                            start_new_session=True, env=environment, cwd=self.folder)
+                                            start_new_session=True, env=environment, cwd="/")  # not where the configuration is
         if self.daemon:
             status = self.process.wait(60)
             assert status == 0, f"batond -d: exit status {status}"
