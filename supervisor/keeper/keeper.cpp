@@ -52,6 +52,8 @@ int Keeper::run() {
     const bool first = state_.incumbent().incarnation == 0;
     if (first) start_first_master();
     if (!first) push(state_.masters.at(state_.owner), pack(KeeperReplaced{0}, 0, Tail().add("")));
+    // What was to be sent meanwhile may be lost: everybody is told everything anew.
+    for (auto& [generation, master] : state_.masters) master.lagging = !first;
     reap_all();  // what ended while this program was being replaced
     last_turn_ = monotonic_now();
     while (!finished_) {

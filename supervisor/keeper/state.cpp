@@ -70,7 +70,6 @@ void take(State& state, const Message& part) {
         master.ready = saved->ready != 0;
         master.leaving = saved->leaving != 0;
         master.successor = saved->successor;
-        master.lagging = true;  // what was sent meanwhile may be lost: let it list the children again
         master.failures = saved->failures;
         master.heartbeat_timeout = saved->heartbeat_timeout;
         master.last_heard = monotonic_now();
