@@ -55,9 +55,11 @@ Result<Greeting> KeeperLink::greet(std::uint32_t heartbeat_timeout_ms) {
         const auto other = Message::open(entry.bytes);
         const auto started = other ? other->body<keeper::MasterStarted>() : Result<keeper::MasterStarted>(other.error());
         const auto ready = other ? other->body<keeper::MasterReady>() : Result<keeper::MasterReady>(other.error());
-        if (started) greeting.others[started->generation] = started->pid;
-        if (ready) greeting.ready_others.push_back(ready->generation);
-        if (!started && !ready) later.push_back(std::move(entry));
+        // A Resync that is here already is whole in itself: what belongs to it comes after it.
+        const bool greets = later.empty() && (started || ready);
+        if (greets && started) greeting.others[started->generation] = started->pid;
+        if (greets && ready) greeting.ready_others.push_back(ready->generation);
+        if (!greets) later.push_back(std::move(entry));
     }
     aside_ = std::move(later);
     send(pack(keeper::Hello{heartbeat_timeout_ms}));
