@@ -31,10 +31,18 @@ void remove_file(const std::string& identity) {
 std::string spare_name(const std::string& identity) { return "spare/" + identity; }
 
 // "kind/..." to the identity.
-std::string identity_in(const std::string& name) {
+std::string_view identity_in(std::string_view name) {
     const auto slash = name.find('/');
     if (name.starts_with("socket/")) return name.substr(name.find('/', slash + 1) + 1);
     return name.substr(slash + 1);
+}
+
+using ByIdentity = std::map<std::string, const ListenerSpec*, std::less<>>;
+
+ByIdentity by_identity(const std::vector<ListenerSpec>& listeners) {
+    ByIdentity map;
+    for (const ListenerSpec& listener : listeners) map.emplace(model::identity(listener), &listener);
+    return map;
 }
 
 }  // namespace
@@ -106,7 +114,7 @@ void Sockets::load_steering() {
     }
 }
 
-bool Sockets::known(const std::string& identity) const {
+bool Sockets::known(std::string_view identity) const {
     return std::any_of(sockets_.begin(), sockets_.end(), [&](const auto& entry) { return identity_in(entry.first) == identity; });
 }
 
@@ -199,10 +207,10 @@ void Sockets::settle(const model::State& state, const std::set<std::string>& tou
         const model::Service& service = found->second;
         for (const Instance& instance : service.instances) {
             const model::Revision* revision = find_revision(service, instance.revision);
+            const auto listeners = by_identity(revision->listeners);
             for (const InstanceSocket& socket : instance.sockets) {
-                for (const ListenerSpec& listener : revision->listeners) {
-                    if (model::identity(listener) == socket.listener && steering_) open_for(listener, socket);
-                }
+                const auto listener = listeners.find(socket.listener);
+                if (listener != listeners.end() && steering_) open_for(*listener->second, socket);
             }
         }
         open_shared(state, service);
@@ -215,43 +223,41 @@ void Sockets::settle(const model::State& state, const std::set<std::string>& tou
 // The sockets that instances do not own: there while the service is wanted. Those of instances get the
 // backlog of the present configuration too.
 void Sockets::open_shared(const model::State& state, const model::Service& service) {
-    for (const ListenerSpec& listener : find_revision(service, service.current)->listeners) {
-        const std::string identity = model::identity(listener);
-        if (!steered(listener) && !known(identity) && plan::wanted(state, service)) {
-            if (auto opened = open_spare(listener); !opened) log_.error("{}", opened.error().message());
-        }
-        if (listener.protocol == model::Protocol::udp) continue;
-        for (const auto& [name, fd] : sockets_) {
-            if (identity_in(name) != identity || backlogs_[name] == listener.backlog) continue;
-            if (sys::is_listening(fd)) static_cast<void>(sys::listen_again(fd, listener.backlog));
-            backlogs_[name] = listener.backlog;
-        }
+    const auto listeners = by_identity(find_revision(service, service.current)->listeners);
+    for (const auto& [identity, listener] : listeners) {
+        if (steered(*listener) || known(identity) || !plan::wanted(state, service)) continue;
+        if (auto opened = open_spare(*listener); !opened) log_.error("{}", opened.error().message());
+    }
+    for (const auto& [name, fd] : sockets_) {
+        const auto found = listeners.find(identity_in(name));
+        if (found == listeners.end() || found->second->protocol == model::Protocol::udp || backlogs_[name] == found->second->backlog) continue;
+        if (sys::is_listening(fd)) static_cast<void>(sys::listen_again(fd, found->second->backlog));
+        backlogs_[name] = found->second->backlog;
     }
 }
 
 void Sockets::publish(const model::State& state, const model::Service& service) {
     if (!steering_) return;
     const model::Revision* current = find_revision(service, service.current);
+    ByIdentity listeners;
+    for (const model::Revision& revision : service.revisions) {
+        for (const auto& [identity, listener] : by_identity(revision.listeners)) listeners[identity] = listener;
+    }
+    std::map<std::uint32_t, std::uint64_t> ordinals;  // by place
+    for (const Instance& instance : service.instances) {
+        for (const InstanceSocket& socket : instance.sockets) ordinals[socket.place] = instance.ordinal;
+    }
     for (const auto& [identity, table] : plan::steering_tables(state, service)) {
-        const ListenerSpec* listener = nullptr;
-        for (const model::Revision& revision : service.revisions) {
-            for (const ListenerSpec& spec : revision.listeners) {
-                if (model::identity(spec) == identity) listener = &spec;
-            }
-        }
-        if (listener == nullptr) continue;
+        const auto known = listeners.find(identity);
+        if (known == listeners.end()) continue;
+        const ListenerSpec* listener = known->second;
         const Published wanted{table, sys::mode_for(*listener, current->spec.balance.strategy)};
         const auto last = published_.find(identity);
         if (last != published_.end() && last->second == wanted) continue;
         std::vector<sys::Weighted> members;
         for (const plan::Share& share : table.shares) {
-            std::uint64_t key = 0;
-            for (const Instance& instance : service.instances) {
-                for (const InstanceSocket& socket : instance.sockets) {
-                    if (socket.place == share.place) key = instance.ordinal;
-                }
-            }
-            members.push_back({share.place, share.weight, key});
+            const auto ordinal = ordinals.find(share.place);
+            members.push_back({share.place, share.weight, ordinal == ordinals.end() ? 0 : ordinal->second});
         }
         const auto done = table.closed ? steering_->close_group(*listener)
                                        : steering_->publish(*listener, wanted.mode, members);
@@ -280,12 +286,12 @@ void Sockets::close_unused(const model::State& state) {
     }
     std::vector<std::string> unused;
     for (const auto& [name, fd] : sockets_) {
-        const bool wanted = name.starts_with("socket/") ? used.contains(name) : configured.contains(identity_in(name));
+        const bool wanted = name.starts_with("socket/") ? used.contains(name) : configured.contains(std::string(identity_in(name)));
         if (!wanted) unused.push_back(name);
     }
     for (const std::string& name : unused) {
         drop(name);
-        remove_file(identity_in(name));
+        remove_file(std::string(identity_in(name)));
     }
     if (!unused.empty()) forget_groups(state);
 }
@@ -294,7 +300,7 @@ void Sockets::close_all() {
     while (!sockets_.empty()) {
         const std::string name = sockets_.begin()->first;
         drop(name);
-        remove_file(identity_in(name));
+        remove_file(std::string(identity_in(name)));
     }
 }
 

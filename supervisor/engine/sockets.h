@@ -11,6 +11,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/log.h"
@@ -82,7 +83,7 @@ class Sockets {
     void open_shared(const model::State& state, const model::Service& service);
     void close_unused(const model::State& state);
     void publish(const model::State& state, const model::Service& service);
-    bool known(const std::string& identity) const;
+    bool known(std::string_view identity) const;
     void hold(const std::string& name, const sys::UniqueFd& fd);
     void keep(const std::string& name, sys::UniqueFd fd);
     void drop(const std::string& name);

@@ -1,6 +1,7 @@
 #include "plan/configure.h"
 
 #include <algorithm>
+#include <set>
 
 #include <fmt/core.h>
 
@@ -94,17 +95,16 @@ void add(Turn& turn, const ServiceSpec& spec, const std::vector<ListenerSpec>& l
 }
 
 void close_left(Turn& turn, const Configuration& old, const Configuration& fresh) {
-    const auto has = [](const Configuration& in, const std::string& id) {
-        return std::any_of(in.listeners.begin(), in.listeners.end(), [&](const ListenerSpec& l) { return identity(l) == id; });
-    };
+    std::set<std::string> kept;
+    for (const ListenerSpec& listener : fresh.listeners) kept.insert(identity(listener));
     auto& closing = turn.state.counters.closing;
     std::erase_if(closing, [&](const auto& listener) {
-        const bool back = has(fresh, identity(listener.spec));
+        const bool back = kept.contains(identity(listener.spec));
         if (back) turn.announce("listener.kept", listener.spec.name, identity(listener.spec) + " is in the configuration again");
         return back;
     });
     for (const ListenerSpec& listener : old.listeners) {
-        if (has(fresh, identity(listener))) continue;
+        if (kept.contains(identity(listener))) continue;
         const auto service = turn.state.services.find(listener.service);
         const Revision* revision = service == turn.state.services.end() ? nullptr : find_revision(service->second, service->second.current);
         const Millis patience = revision == nullptr ? 30'000 : revision->spec.stop.drain_timeout;

@@ -1,6 +1,7 @@
 #include "plan/steering.h"
 
 #include <algorithm>
+#include <set>
 
 #include "plan/step.h"
 
@@ -20,9 +21,10 @@ Rank rank_of(const Instance& instance) {
 }
 
 // One that left the configuration stays shut, also when its queue is empty before its last holder is gone.
-bool is_open(const model::State& state, const std::string& listener) {
-    const auto& listeners = state.configuration.listeners;
-    return std::any_of(listeners.begin(), listeners.end(), [&](const auto& spec) { return identity(spec) == listener; });
+std::set<std::string> open_listeners(const model::State& state) {
+    std::set<std::string> open;
+    for (const auto& listener : state.configuration.listeners) open.insert(identity(listener));
+    return open;
 }
 
 }  // namespace
@@ -38,6 +40,7 @@ std::map<std::string, Table> steering_tables(const model::State& state, const mo
             if (can_steer(listener)) tables.try_emplace(identity(listener), Table{true, {}});
         }
     }
+    const std::set<std::string> open = open_listeners(state);
     std::map<std::string, Rank> best;
     // A listener that passes from one service to another has holders in both: whoever is ready serves it.
     for (const auto& [name, holder] : state.services) {
@@ -46,7 +49,7 @@ std::map<std::string, Table> steering_tables(const model::State& state, const mo
             const Rank rank = rank_of(instance);
             for (const auto& socket : instance.sockets) {
                 const auto table = tables.find(socket.listener);
-                if (table == tables.end() || !wanted_now || !is_open(state, socket.listener)) continue;
+                if (table == tables.end() || !wanted_now || !open.contains(socket.listener)) continue;
                 table->second.closed = false;
                 const auto [known, fresh] = best.try_emplace(socket.listener, rank);
                 if (rank < known->second) table->second.shares.clear();
