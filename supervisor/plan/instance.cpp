@@ -199,7 +199,7 @@ void tell_to_go(Turn& turn, Service& service, Instance& instance, Ending ending)
             instance.ending = ending;
             become(turn, instance, InstanceState::draining, ending == Ending::restart ? "told to restart" : "told to go");
             instance.deadline = turn.now + spec.stop.drain_timeout;
-            if (instance.sockets.empty()) on_queue_empty(turn, service, instance);
+            if (instance.sockets.empty() || spec.stop.drain_timeout == 0) on_queue_empty(turn, service, instance);
             return;
         case InstanceState::draining:
         case InstanceState::stopping:

@@ -118,6 +118,9 @@ void World::change_file() {
         spec->replicas = static_cast<std::uint32_t>(random_.between(1, 4));
     } else if (!gentle_ && random_.chance(100)) {
         spec->enabled = !spec->enabled;
+    } else if (!gentle_ && spec->readiness.type != ProbeType::none && random_.chance(150)) {
+        // Of what runs, too.
+        spec->readiness.type = spec->readiness.type == ProbeType::http ? ProbeType::notify : ProbeType::http;
     } else if (random_.chance(200)) {
         spec->rollout.min_ready = random_.between(0, 10'000);
     } else {
