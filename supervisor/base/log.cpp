@@ -1,8 +1,11 @@
 #include "base/log.h"
 
 #include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 
@@ -43,7 +46,10 @@ class DescriptorSink final : public spdlog::sinks::base_sink<spdlog::details::nu
         const char* at = line.data();
         std::size_t left = line.size();
         while (left > 0) {
-            const ssize_t written = ::write(descriptor_, at, left);
+            // A pipe or a terminal that nobody reads would hold up everything: what does not fit is dropped.
+            pollfd room{descriptor_, POLLOUT, 0};
+            if (::poll(&room, 1, 0) != 1 || (room.revents & POLLOUT) == 0) return;
+            const ssize_t written = ::write(descriptor_, at, std::min<std::size_t>(left, PIPE_BUF));
             if (written < 0 && errno == EINTR) continue;
             if (written <= 0) return;
             at += written;

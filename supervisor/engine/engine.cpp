@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 
 #include <boost/asio/co_spawn.hpp>
@@ -76,9 +77,12 @@ bool Engine::start(const std::function<Start(const std::vector<std::string>&)>& 
     start_ = read_arguments(greeting_.arguments);
     const bool replacement = greeting_.incarnation > 0;
     if (!(replacement ? recall_configuration() : load_configuration())) return false;
-    if (!make_folders()) return false;
+    // A replacement finds what it needs, or does without: a full disk must not keep it from going on.
+    if (!make_folders() && !replacement) return false;
     open_log();
 
+    auto held = role() == Role::trial ? link_.fetch_held() : Result<std::map<std::string, sys::UniqueFd>>(std::map<std::string, sys::UniqueFd>());
+    if (held) keep_paths(*held);
     const model::SupervisorSpec& own = configuration_->supervisor;
     manager_ = std::make_unique<ServiceManager>(greeting_.keeper_pid);
     pid_file_ = std::make_unique<PidFile>(own.pid_file);
@@ -90,7 +94,7 @@ bool Engine::start(const std::function<Start(const std::vector<std::string>&)>& 
     beat();
     link_.start(*this);
     if (role() == Role::trial) {
-        begin_trial();
+        begin_trial(std::move(held));
         return true;
     }
     if (replacement) {
@@ -104,11 +108,13 @@ bool Engine::start(const std::function<Start(const std::vector<std::string>&)>& 
     if (auto written = !replacement ? Result<void>() : aside ? pid_file_->write_aside() : pid_file_->write(); !written) {
         log_.error("{}", written.error().message());
     }
-    if (role() == Role::owner) {
-        goes_on_ = replacement;
+    const bool gives = succession_->upgrade().phase == UpgradePhase::handed || succession_->upgrade().phase == UpgradePhase::committed;
+    if (role() == Role::owner && !gives) {
+        goes_on_ = replacement && !had_handed_over();
         become_owner();
         return !leaving_;
     }
+    // It stands by, also where what was to be given had not been given yet: it has asked for that again.
     ready_ = true;
     link_.ready();
     return true;
@@ -138,8 +144,10 @@ bool Engine::recall_configuration() {
         log_.error("{}", held.error().message());
         return false;
     }
-    const char* name = role() == Role::owner ? configuration_snapshot_name : old_configuration_name;
-    const auto found = held->find(name);
+    // Once it has handed over, what is in force is the other's; its own was set aside.
+    auto found = role() == Role::owner && !had_handed_over() ? held->end() : held->find(old_configuration_name);
+    if (found == held->end()) found = held->find(configuration_snapshot_name);
+    const std::string name = found == held->end() ? "" : found->first;
     if (found == held->end()) return load_configuration();
     const auto bytes = sys::read_all(found->second, configuration_bytes);
     auto configuration = bytes ? model::decode<model::Configuration>(*bytes) : Result<model::Configuration>(bytes.error());
@@ -149,6 +157,12 @@ bool Engine::recall_configuration() {
     }
     configuration_ = std::move(*configuration);
     return true;
+}
+
+// The master before this one had given the instances away, or was about to.
+bool Engine::had_handed_over() const {
+    const auto note = greeting_.note.empty() ? Result<model::Upgrade>(failed("none")) : model::decode<model::Upgrade>(greeting_.note);
+    return note && (note->phase == UpgradePhase::handed || note->phase == UpgradePhase::committed);
 }
 
 bool Engine::make_folders() {
@@ -186,8 +200,24 @@ void Engine::beat() {
 
 // --- on trial ---
 
-void Engine::begin_trial() {
-    auto held = link_.fetch_held();
+// Where things are changes with a restart only, also where the file of the new generation says otherwise.
+void Engine::keep_paths(const std::map<std::string, sys::UniqueFd>& held) {
+    const auto found = held.find(configuration_snapshot_name);
+    if (found == held.end()) return;
+    const auto bytes = sys::read_all(found->second, configuration_bytes);
+    const auto present = bytes ? model::decode<model::Configuration>(*bytes) : Result<model::Configuration>(bytes.error());
+    if (present) keep_paths(present->supervisor);
+}
+
+void Engine::keep_paths(const model::SupervisorSpec& present) {
+    model::SupervisorSpec& own = configuration_->supervisor;
+    own.pid_file = present.pid_file;
+    own.runtime_dir = present.runtime_dir;
+    own.state_dir = present.state_dir;
+    own.admin_socket = present.admin_socket;
+}
+
+void Engine::begin_trial(Result<std::map<std::string, sys::UniqueFd>> held) {
     if (!held) trial_problems_ = {held.error().message()};
     if (held) trial_problems_ = runner_->rehearse(*held, *configuration_);
     if (auto written = pid_file_->write(); !written) trial_problems_.push_back(written.error().message());
@@ -236,7 +266,7 @@ void Engine::become_owner() {
     open_journal();
     auto served = serve_admin(std::move(*held));
     // Not before all that can fail because another supervisor runs here: its pid file stays its own.
-    if (served && !ready_) served = pid_file_->write();
+    if (served && !ready_ && greeting_.incarnation == 0) served = pid_file_->write();
     if (!served && !ready_) {
         tell_starter(served.error().message());
         hooks_.end(1);
@@ -247,6 +277,10 @@ void Engine::become_owner() {
     events_.announce("master.owner", fmt::format("generation {}", greeting_.generation),
                      fmt::format("pid {} owns the instances; steering: {}; cgroups: {}", ::getpid(), runner_->sockets().steering(), runner_->cgroups()), false);
     if (!std::exchange(ready_, true)) link_.ready();
+    if (std::getenv("BATON_DAEMON") != nullptr) {
+        ::unsetenv("BATON_DAEMON");
+        sys::let_go_of_terminal();
+    }
     manager_->ready(fmt::format("generation {} owns the instances", greeting_.generation));
 }
 
@@ -372,11 +406,14 @@ void Engine::on_signalled(int signal) { this->signal(signal, true); }
 void Engine::on_resync() {
     retold_.emplace();
     if (!runner_->active()) return;
-    if (auto done = runner_->resync(); !done) log_.error("{}", done.error().message());
+    if (auto done = runner_->resync(); done) return;
+    log_.error("what the keeper has could not be read");
+    on_keeper_lost();
 }
 
-void Engine::on_refused(std::uint32_t request, const std::string& why) {
-    log_.warning("the keeper refused request {}: {}", request, why);
+void Engine::on_refused(std::uint32_t request, const std::string& why, const std::string& name) {
+    log_.warning("the keeper refused request {}: {}{}", request, why, name.empty() ? "" : " (" + name + ")");
+    if (request == keeper::Hold::type && runner_->active()) runner_->not_held(name);
     // The one to own the instances ended before they were given to it: they are still this master's.
     if (request == keeper::Transfer::type && role() == Role::owner && !runner_->active() && !leaving_) return become_owner();
     if (request == keeper::StartMaster::type) succession_->handle(plan::CandidateStarted{0, why});
@@ -451,14 +488,9 @@ std::vector<std::string> Engine::reload() {
         return problems;
     }
     const config::Difference difference = config::difference(*configuration_, *loaded.configuration);
-    model::SupervisorSpec& fresh = loaded.configuration->supervisor;
-    const model::SupervisorSpec& old = configuration_->supervisor;
-    // These are where things are; they change with a restart.
-    fresh.pid_file = old.pid_file;
-    fresh.runtime_dir = old.runtime_dir;
-    fresh.state_dir = old.state_dir;
-    fresh.admin_socket = old.admin_socket;
+    const model::SupervisorSpec present = configuration_->supervisor;
     configuration_ = std::move(loaded.configuration);
+    keep_paths(present);
     open_log();
     for (const std::string& sentence : difference.describe()) log_.info("reload: {}", sentence);
     events_.announce("reload.done", "configuration", difference.empty() ? "nothing differs" : "in force", false);

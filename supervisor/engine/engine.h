@@ -80,7 +80,7 @@ class Engine final : public KeeperNews {
     void on_told(std::uint32_t generation, const std::string& text) override;
     void on_signalled(int signal) override;
     void on_resync() override;
-    void on_refused(std::uint32_t request, const std::string& why) override;
+    void on_refused(std::uint32_t request, const std::string& why, const std::string& name) override;
     void on_keeper_replaced(const std::string& error) override;
     void on_keeper_lost() override;
 
@@ -88,7 +88,10 @@ class Engine final : public KeeperNews {
     bool recall_configuration();
     bool make_folders();
     void open_log();
-    void begin_trial();
+    void begin_trial(Result<std::map<std::string, sys::UniqueFd>> held);
+    bool had_handed_over() const;
+    void keep_paths(const std::map<std::string, sys::UniqueFd>& held);
+    void keep_paths(const model::SupervisorSpec& present);
     boost::asio::awaitable<void> prove();
     void become_owner();
     void give_up(bool still_owner);

@@ -189,7 +189,7 @@ void KeeperLink::deliver(const sys::Received& received) {
     if (const auto told = message->body<keeper::Told>()) return news_->on_told(told->generation, text);
     if (const auto signalled = message->body<keeper::Signalled>()) return news_->on_signalled(signalled->signal);
     if (message->type() == keeper::Resync::type) return news_->on_resync();
-    if (const auto refused = message->body<keeper::Refused>()) return news_->on_refused(refused->request, text);
+    if (const auto refused = message->body<keeper::Refused>()) return news_->on_refused(refused->request, text, strings && strings->size() > 1 ? strings->at(1) : std::string());
     if (const auto replaced = message->body<keeper::KeeperReplaced>()) {
         return news_->on_keeper_replaced(replaced->error == 0 ? std::string() : text);
     }
@@ -207,11 +207,13 @@ void KeeperLink::send(const std::string& bytes, const std::vector<int>& descript
             lost_ = true;
             break;
         }
-        // The keeper is behind with reading; it never waits for anything, so this is short.
+        // The keeper is behind with reading, perhaps because this master is: it is answered no sooner.
+        static_cast<void>(receive(0));
         std::vector<sys::Poll> set{{raw, true}};
         sys::poll_descriptors(set, 1'000);
     }
     static_cast<void>(borrowed.release());
+    if (news_ != nullptr && !aside_.empty()) boost::asio::post(context_, [this] { deliver_all(); });
     // A request that is lost is never asked again: this master ends, and one that knows better takes its place.
     if (lost_ && news_ != nullptr) boost::asio::post(context_, [this] { news_->on_keeper_lost(); });
 }

@@ -49,7 +49,7 @@ class KeeperNews {
     virtual void on_told(std::uint32_t generation, const std::string& text) = 0;
     virtual void on_signalled(int signal) = 0;
     virtual void on_resync() = 0;
-    virtual void on_refused(std::uint32_t request, const std::string& why) = 0;
+    virtual void on_refused(std::uint32_t request, const std::string& why, const std::string& name) = 0;
     virtual void on_keeper_replaced(const std::string& error) = 0;
     // The keeper is gone: nothing can be done any more.
     virtual void on_keeper_lost() = 0;

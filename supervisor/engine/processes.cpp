@@ -170,7 +170,6 @@ Result<void> Processes::start(const model::State& state, const model::Service& s
     body.environment_count = static_cast<std::uint32_t>(plan.environment.size());
     body.group_count = static_cast<std::uint32_t>(plan.groups.size());
     if (tail.bytes().size() + sizeof(body) + sizeof(keeper::Header) > limits::message_bytes) {
-        open_.erase(instance.id);
         return failed(fmt::format("its arguments and environment are longer than {} bytes", limits::message_bytes));
     }
 

@@ -1,5 +1,6 @@
 #include "engine/runner.h"
 
+#include <algorithm>
 #include <csignal>
 
 #include <boost/asio/post.hpp>
@@ -74,10 +75,18 @@ Runner::Runner(boost::asio::io_context& context, KeeperLink& link, Log& log, Eve
 // --- coming and going ---
 
 std::vector<std::string> Runner::rehearse(std::map<std::string, sys::UniqueFd>& held, const model::Configuration& own) {
-    sockets_.adopt(held);
-    std::vector<std::string> problems = prepare(own);
-    for (std::string& name : sockets_.missing(own.listeners)) problems.push_back(std::move(name));
+    sockets_.adopt(held, Sockets::Adoption::trial);
+    std::vector<std::string> problems;
     if (auto loaded = load(held); !loaded) problems.push_back(loaded.error().message());
+    // What nobody would accept from need not be open, and must not be: its clients would wait.
+    model::Configuration serving = own;
+    std::erase_if(serving.listeners, [&](const model::ListenerSpec& listener) {
+        const auto spec = std::find_if(own.services.begin(), own.services.end(), [&](const auto& one) { return one.name == listener.service; });
+        const auto known = state_.services.find(listener.service);
+        return spec == own.services.end() || !spec->enabled || (known != state_.services.end() && !plan::wanted(state_, known->second));
+    });
+    for (std::string& problem : prepare(serving)) problems.push_back(std::move(problem));
+    for (std::string& name : sockets_.missing(serving.listeners)) problems.push_back(std::move(name));
     return problems;
 }
 
@@ -116,7 +125,7 @@ Result<void> Runner::load(std::map<std::string, sys::UniqueFd>& held) {
 Result<void> Runner::take_over(std::map<std::string, sys::UniqueFd>& held, const model::Configuration* own) {
     if (auto loaded = load(held); !loaded) return loaded.error();
     const bool first = !held.contains(counters_name);
-    sockets_.adopt(held);
+    sockets_.adopt(held, Sockets::Adoption::owner);
     if (first) {
         sockets_.load_steering();
         state_.counters.kernel_steering = sockets_.kernel();
@@ -182,6 +191,11 @@ Result<void> Runner::resync() {
     if (!children) return children.error();
     post(model::Adopted{std::move(*children)});
     return {};
+}
+
+void Runner::not_held(const std::string& name) {
+    stored_.erase(name);
+    sockets_.not_held(name);
 }
 
 // --- the turn ---

@@ -53,6 +53,8 @@ class Runner {
     void apply(model::Event event);
     // The keeper could not tell us everything: compare with what it has.
     Result<void> resync();
+    // It did not take what it was to hold: that is given to it again with the next change.
+    void not_held(const std::string& name);
 
     const model::State& state() const { return state_; }
     Sockets& sockets() { return sockets_; }

@@ -49,7 +49,7 @@ ByIdentity by_identity(const std::vector<ListenerSpec>& listeners) {
 
 Sockets::Sockets(KeeperLink& link, Log& log) : link_(link), log_(log) {}
 
-void Sockets::adopt(std::map<std::string, sys::UniqueFd>& held) {
+void Sockets::adopt(std::map<std::string, sys::UniqueFd>& held, Adoption adoption) {
     drop_copies();
     std::map<std::string, sys::UniqueFd> own = std::exchange(sockets_, {});
     std::map<std::string, sys::UniqueFd> steering;
@@ -66,11 +66,12 @@ void Sockets::adopt(std::map<std::string, sys::UniqueFd>& held) {
     auto adopted = sys::Steering::adopt(std::move(steering));
     if (!adopted) {
         log_.warning("steering: {}; the program is loaded anew", adopted.error().message());
-        return reload_steering();
+        if (adoption == Adoption::owner) reload_steering();
+        return;
     }
     steering_.emplace(std::move(*adopted));
     steering_text_ = "kernel";
-    static_cast<void>(steering_->forget_probes());
+    if (adoption == Adoption::owner) static_cast<void>(steering_->forget_probes());
 }
 
 // The maps of an earlier version cannot be used: new ones take over, group by group.
@@ -132,20 +133,24 @@ Result<void> Sockets::open_spare(const ListenerSpec& listener) {
 
 std::vector<std::string> Sockets::prepare(const model::Configuration& configuration) {
     std::vector<std::string> problems;
-    std::vector<std::string> opened;
+    std::vector<const ListenerSpec*> opened;
     for (const ListenerSpec& listener : configuration.listeners) {
         const std::string identity = model::identity(listener);
         const bool enabled = std::any_of(configuration.services.begin(), configuration.services.end(),
                                          [&](const auto& service) { return service.name == listener.service && service.enabled; });
         if (known(identity) || !enabled) continue;
         if (auto done = open_spare(listener); done) {
-            opened.push_back(steered(listener) ? spare_name(identity) : shared_name(identity));
+            opened.push_back(&listener);
         } else {
             problems.push_back(done.error().message());
         }
     }
     if (!problems.empty()) {
-        for (const std::string& name : opened) drop(name);
+        // As if they had never been opened, the files of unix sockets too.
+        for (const ListenerSpec* listener : opened) {
+            drop(steered(*listener) ? spare_name(model::identity(*listener)) : shared_name(model::identity(*listener)));
+            static_cast<void>(sys::remove_socket_file(*listener));
+        }
     }
     return problems;
 }

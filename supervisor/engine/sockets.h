@@ -29,7 +29,11 @@ class Sockets {
     Sockets(KeeperLink& link, Log& log);
 
     // Takes what concerns it out of `held`. What it opened itself and nobody holds yet stays.
-    void adopt(std::map<std::string, sys::UniqueFd>& held);
+    // The keeper did not take it.
+    void not_held(const std::string& name) { held_.erase(name); }
+    // On trial the steering is left as it is: it belongs to the one who owns the instances.
+    enum class Adoption { trial, owner };
+    void adopt(std::map<std::string, sys::UniqueFd>& held, Adoption adoption);
     // Loads the eBPF program where no earlier master left one. Only before there is any socket: those
     // opened without it are shared, and stay so. Afterwards steering() tells.
     void load_steering();

@@ -15,24 +15,17 @@
 namespace baton::keeper {
 namespace {
 
-constexpr std::size_t state_bytes = 64 * 1024 * 1024;
-constexpr Millis checker_timeout = 5'000;
-
 void say(const std::string& text) {
     const std::string line = "batond: keeper: " + text + "\n";
+    std::vector<sys::Poll> room{{STDERR_FILENO, true, false}};
+    sys::poll_descriptors(room, 0);
+    if (!room.front().writable) return;  // nobody reads it, and nothing may hold up the keeper
     [[maybe_unused]] const ssize_t written = ::write(STDERR_FILENO, line.data(), line.size());
 }
 
 Millis backoff(std::uint32_t failures) {
     if (failures <= 1) return 0;
     return std::min(limits::master_backoff_max, limits::master_backoff_first << std::min(failures - 2, 10U));
-}
-
-std::vector<std::string> role_environment(const char* role) {
-    std::vector<std::string> environment = sys::own_environment();
-    std::erase_if(environment, [](const std::string& variable) { return variable.starts_with("BATON_ROLE="); });
-    environment.push_back(std::string("BATON_ROLE=") + role);
-    return environment;
 }
 
 }  // namespace
@@ -55,18 +48,20 @@ int Keeper::run() {
     // What was to be sent meanwhile may be lost: everybody is told everything anew.
     for (auto& [generation, master] : state_.masters) master.lagging = !first;
     reap_all();  // what ended while this program was being replaced
-    last_turn_ = monotonic_now();
     while (!finished_) {
         std::vector<sys::Poll> set{{signals_.get()}};
         std::vector<std::uint32_t> generations;
         for (const auto& [generation, master] : state_.masters) {
             if (!master.channel.valid()) continue;
-            set.push_back({master.channel.get(), master.lagging});
+            // One that does not read is not answered; it is heard when it does, or has ended.
+            set.push_back({master.channel.get(), master.lagging, !master.lagging});
             generations.push_back(generation);
         }
         const Millis wait = next_deadline() == never ? -1 : std::clamp<Millis>(next_deadline() - monotonic_now(), 0, 60'000);
+        const Millis before = monotonic_now();
         sys::poll_descriptors(set, static_cast<int>(wait));
-        deadlines();
+        // This process was stopped or the machine slept: then silence proves nothing.
+        const bool slept = wait >= 0 && monotonic_now() - before > wait + 1'000;
         for (std::size_t i = 0; i < generations.size(); ++i) {
             const auto found = state_.masters.find(generations[i]);
             if (found == state_.masters.end() || !found->second.channel.valid()) continue;
@@ -76,10 +71,10 @@ int Keeper::run() {
                 tell_all(found->second);
                 if (found->first == state_.owner) deliver_signals(found->second);
             }
-            // One that does not read is not answered; it is heard when it does, or has ended.
             if (set[i + 1].readable && !found->second.lagging) receive(found->second);
         }
         if (set[0].readable) this->signals();
+        deadlines(slept);
     }
     finish();
     return exit_status_;
@@ -104,6 +99,7 @@ void Keeper::start_master(Master& master) {
     spec.image = master.image.get();
     spec.arguments = {fmt::format("batond: master process (gen {}) {}", master.generation, master.path)};
     spec.environment = role_environment("master");
+    if (state_.ready_pipe.valid()) spec.environment.emplace_back("BATON_DAEMON=1");  // the first master of a daemon
     spec.parent_death_signal = SIGKILL;
     auto spawned = Result<sys::Spawned>(sys::Spawned{});
     if (channel) {
@@ -174,6 +170,7 @@ void Keeper::give(std::uint32_t generation) {
     state_.owner = generation;
     ++state_.fence;
     push_all(pack(Owner{state_.owner, state_.fence}));
+    deliver_signals(state_.masters.at(state_.owner));
 }
 
 void Keeper::on_ready(Master& master) {
@@ -183,8 +180,7 @@ void Keeper::on_ready(Master& master) {
         [[maybe_unused]] const ssize_t told = ::write(state_.ready_pipe.get(), "R", 1);
         state_.ready_pipe.reset();
         // A daemon lets go of the terminal it was started from, now that it has nothing to tell there.
-        ::dup2(null_.get(), STDOUT_FILENO);
-        ::dup2(null_.get(), STDERR_FILENO);
+        sys::let_go_of_terminal();
     }
     for (auto& [generation, other] : state_.masters) {
         if (generation != master.generation) push(other, pack(MasterReady{master.generation}));
@@ -202,7 +198,9 @@ void Keeper::deliver_signals(Master& owner) {
 // --- signals, children, time ---
 
 void Keeper::signals() {
-    while (const auto taken = sys::take_signal(signals_)) {
+    while (!finished_) {
+        const auto taken = sys::take_signal(signals_);
+        if (!taken) return;
         if (taken->signal == SIGCHLD) {
             reap_all();
         } else if (taken->signal == SIGWINCH && taken->from_kernel) {
@@ -218,18 +216,27 @@ void Keeper::forward(int signal) {
     const bool fast = signal == SIGTERM || signal == SIGINT;
     // Beyond the master's own deadline, so that it is the keeper's only if the master fails at it.
     if (fast && stop_deadline_ == never) stop_deadline_ = monotonic_now() + limits::fast_stop_grace * 2;
-    if (fast || signal == SIGQUIT) {
+    if (fast) {
         push_all(pack(Signalled{signal}));
-        const bool nobody = std::all_of(state_.masters.begin(), state_.masters.end(), [](const auto& m) { return m.second.pid == 0; });
-        if (fast && nobody) finished_ = true;
-        if (fast || !nobody) return;
+        finished_ = std::all_of(state_.masters.begin(), state_.masters.end(), [](const auto& m) { return m.second.pid == 0; });
+        return;
     }
-    if (std::find(pending_signals_.begin(), pending_signals_.end(), signal) == pending_signals_.end()) pending_signals_.push_back(signal);
+    // Everybody stops, the owner when it can hear it; every other signal is the owner's alone.
+    for (auto& [generation, master] : state_.masters) {
+        if (signal == SIGQUIT && generation != state_.owner) push(master, pack(Signalled{signal}));
+    }
+    const bool pending = std::find(pending_signals_.begin(), pending_signals_.end(), signal) != pending_signals_.end();
+    if (!pending) pending_signals_.push_back(signal);
     deliver_signals(state_.masters.at(state_.owner));
 }
 
 void Keeper::reap_all() {
-    while (const auto pid = sys::peek_ended_child()) reap_one(*pid);
+    // What ends when there is no master left is finish()'s.
+    while (!finished_) {
+        const auto pid = sys::peek_ended_child();
+        if (!pid) return;
+        reap_one(*pid);
+    }
 }
 
 void Keeper::reap_one(pid_t pid) {
@@ -263,17 +270,15 @@ Millis Keeper::next_deadline() const {
     return next;
 }
 
-void Keeper::deadlines() {
+void Keeper::deadlines(bool slept) {
     const Millis now = monotonic_now();
-    // This process was stopped or the machine slept: then silence proves nothing.
-    const bool slept = now - std::exchange(last_turn_, now) > 60'000 + limits::heartbeat_timeout / 2;
     std::vector<std::uint32_t> due;
     for (auto& [generation, master] : state_.masters) {
         if (slept) master.last_heard = now;
         if (master.pid == 0 && master.restart_at <= now) due.push_back(generation);
         if (master.pid == 0 || master.last_heard + master.heartbeat_timeout > now) continue;
-        say(fmt::format("master of generation {} was silent for {} ms: killed", generation, now - master.last_heard));
         static_cast<void>(sys::send_signal(master.pidfd, SIGKILL));
+        say(fmt::format("master of generation {} was silent for {} ms: killed", generation, now - master.last_heard));
         master.last_heard = now;
     }
     for (const std::uint32_t generation : due) start_master(state_.masters.at(generation));
@@ -295,22 +300,33 @@ void Keeper::receive(Master& master) {
     const std::uint32_t generation = master.generation;
     for (;;) {
         auto received = sys::receive_message(master.channel);
-        if (!received && received.error().code() == EMSGSIZE) continue;
         if (!received) return;
-        if (received->bytes.empty()) {
+        if (received->bytes.empty() && !received->cut) {
             // Its end is closed: it is ending or broken; its exit or its silence decides.
             master.channel.reset();
             return;
         }
         master.last_heard = monotonic_now();
         const auto message = Message::open(received->bytes);
-        if (message) {
+        if (message && received->cut) {
+            refuse_cut(master, *message);
+        } else if (message) {
             handle(master, *message, received->descriptors);
         } else {
             say(message.error().message());
         }
         const auto still = state_.masters.find(generation);
         if (still == state_.masters.end() || !still->second.channel.valid()) return;
+    }
+}
+
+// The request was too long, or there is no descriptor left here to take what came with it.
+void Keeper::refuse_cut(Master& master, const Message& message) {
+    const std::string why = "the keeper has no descriptors left (limit: ulimit -n)";
+    if (const auto spawn = message.body<Spawn>()) {
+        push(master, pack(SpawnDone{spawn->id, 0, EMFILE}, 0, Tail().add(why)));
+    } else {
+        refuse(master, message, why);
     }
 }
 
@@ -495,7 +511,7 @@ bool Keeper::push(Master& master, const std::string& bytes, const std::vector<in
     if (!master.channel.valid() || master.lagging) return false;
     const auto sent = sys::send_message(master.channel, bytes, descriptors);
     // It does not read. Nothing is queued here: it is told how things are when it does.
-    if (!sent && sent.error().code() == EAGAIN) master.lagging = true;
+    if (!sent && sent.error().code() != EPIPE && sent.error().code() != ECONNRESET) master.lagging = true;
     return static_cast<bool>(sent);
 }
 
@@ -504,77 +520,10 @@ void Keeper::push_all(const std::string& bytes) {
 }
 
 void Keeper::refuse(Master& master, const Message& message, const std::string& why) {
-    push(master, pack(Refused{message.type()}, 0, Tail().add(why)));
-}
-
-// --- the keeper's own program ---
-
-void Keeper::on_replace(Master& master) {
-    const auto fail = [&](const std::string& why) { push(master, pack(KeeperReplaced{EINVAL}, 0, Tail().add(why))); };
-    if (checker_ || stop_deadline_ != never) return fail("it is being replaced already, or about to end");
-    auto memory = sys::sealed_memory("baton-keeper", save(state_));
-    if (!memory) return fail(memory.error().message());
-    sys::SpawnSpec spec;
-    spec.path = master.path;
-    spec.image = master.image.get();
-    spec.arguments = {"batond: keeper check"};
-    spec.environment = role_environment("check");
-    spec.descriptors = {null_.get(), null_.get(), STDERR_FILENO, memory->get()};
-    spec.parent_death_signal = SIGKILL;
-    auto spawned = sys::spawn(spec);
-    if (!spawned) return fail(spawned.error().message());
-    checker_ = Checker{spawned->pid, std::move(spawned->pidfd), master.generation, monotonic_now() + checker_timeout};
-}
-
-void Keeper::checker_ended(int status) {
-    const auto requester = state_.masters.find(checker_->generation);
-    checker_.reset();
-    if (requester == state_.masters.end()) return;
-    std::string why = "the new image did not pass its check: " + sys::describe_status(status);
-    if (status == 0 && stop_deadline_ == never && pending_signals_.empty()) why = become(requester->second.image).message();
-    push(requester->second, pack(KeeperReplaced{EINVAL}, 0, Tail().add(why)));
-}
-
-std::vector<int> Keeper::descriptors() const {
-    std::vector<int> list{state_.ready_pipe.get()};
-    for (const auto& [generation, master] : state_.masters) list.insert(list.end(), {master.pidfd.get(), master.channel.get(), master.image.get()});
-    for (const auto& [id, child] : state_.children) list.push_back(child.pidfd.get());
-    for (const auto& [name, fd] : state_.held) list.push_back(fd.get());
-    std::erase(list, -1);
-    return list;
-}
-
-Error Keeper::become(const sys::UniqueFd& image) {
-    auto memory = sys::sealed_memory("baton-keeper", save(state_));
-    if (!memory) return memory.error();
-    std::vector<int> kept = descriptors();
-    kept.push_back(memory->get());
-    for (const int fd : kept) static_cast<void>(sys::keep_across_exec(fd, true));
-    auto environment = role_environment("keeper");
-    std::erase_if(environment, [](const std::string& variable) { return variable.starts_with("BATON_STATE="); });
-    environment.push_back(fmt::format("BATON_STATE={}", memory->get()));
-    Error error = sys::execute(image, {"batond: keeper"}, environment);
-    for (const int fd : kept) static_cast<void>(sys::keep_across_exec(fd, false));
-    return error;
-}
-
-Result<Keeper> Keeper::resume(sys::UniqueFd saved) {
-    const auto bytes = sys::read_all(saved, state_bytes);
-    if (!bytes) return bytes.error();
-    auto state = load(*bytes);
-    if (!state) return state.error();
-    if (state->masters.empty()) return failed("keeper state: no master in it");
-    Keeper keeper(std::move(*state));
-    for (const int fd : keeper.descriptors()) static_cast<void>(sys::keep_across_exec(fd, false));
-    return keeper;
-}
-
-int check_state(const sys::UniqueFd& state) {
-    const auto bytes = sys::read_all(state, state_bytes);
-    if (!bytes) return 1;
-    auto loaded = load(*bytes);
-    if (!loaded || loaded->masters.empty()) return 1;
-    ::_exit(0);  // the numbers in it are the running keeper's descriptors, not this process's
+    // What it was about, where it was a name.
+    const auto strings = message.strings();
+    const bool named = message.type() == Hold::type && strings && !strings->empty();
+    push(master, pack(Refused{message.type()}, 0, Tail().add(why).add(named ? strings->front() : "")));
 }
 
 }  // namespace baton::keeper

@@ -42,13 +42,13 @@ class Keeper {
     void reap_one(pid_t pid);
     void signals();
     void forward(int signal);
-    void deadlines();
+    void deadlines(bool slept);
     Millis next_deadline() const;
     void deliver_signals(Master& owner);
     void finish();
 
     void receive(Master& master);
-    // False: the master is not answered because it may not ask that.
+    void refuse_cut(Master& master, const Message& message);
     void handle(Master& master, const Message& message, std::vector<sys::UniqueFd>& descriptors);
     void handle_as_owner(Master& master, const Message& message, std::vector<sys::UniqueFd>& descriptors);
     void on_ready(Master& master);
@@ -67,6 +67,8 @@ class Keeper {
     void checker_ended(int status);
     Error become(const sys::UniqueFd& image);
     std::vector<int> descriptors() const;
+    // This process's, with the role that a process is started in.
+    static std::vector<std::string> role_environment(const char* role);
 
     // The new keeper image that is proving itself in a child.
     struct Checker {
@@ -82,7 +84,6 @@ class Keeper {
     std::optional<Checker> checker_;
     std::vector<int> pending_signals_;  // for the owner, while none can hear them; each at most once
     Millis stop_deadline_ = never;      // after TERM: when everything is killed
-    Millis last_turn_ = 0;
     bool finished_ = false;
     int exit_status_ = 0;
 };

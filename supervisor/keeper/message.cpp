@@ -10,9 +10,8 @@ Result<Message> Message::open(std::string_view bytes) {
     std::memcpy(&message.header_, bytes.data(), sizeof(Header));
     bytes.remove_prefix(sizeof(Header));
     if (message.header_.magic != message_magic) return failed("keeper message: not a message of Baton");
-    if (message.header_.version != message_version) {
-        return failed("keeper message: version " + std::to_string(message.header_.version) + " is not known");
-    }
+    // Of any version: bodies only grow at their end, and an unknown type is refused or passed over.
+    if (message.header_.version == 0) return failed("keeper message: no version");
     if (message.header_.body_bytes > bytes.size()) return failed("keeper message: cut short");
     message.body_ = bytes.substr(0, message.header_.body_bytes);
     message.tail_ = bytes.substr(message.header_.body_bytes);

@@ -2,10 +2,11 @@
 //
 // A message is a Header, the body of its type, and a tail of NUL-terminated strings. The format is
 // versioned and has golden files: keeper and master may be of different versions during an upgrade, so
-// a body only ever grows at its end, under a new version. Integers are in host order; both ends are one
+// a body only ever grows at its end, where a shorter one leaves the defaults, and a type keeps its meaning. Integers are in host order; both ends are one
 // machine. Only the owner's messages with the present fencing number may change anything that runs.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
 #include <string>
@@ -111,7 +112,7 @@ struct Signalled { static constexpr std::uint16_t type = 74; std::int32_t signal
 // Messages were lost because you did not read, or may have been: MasterStarted (and MasterReady) for each
 // of `other_masters`, and Owner, follow; list the children again.
 struct Resync { static constexpr std::uint16_t type = 75; std::uint32_t other_masters = 0; };
-// The request of type `request` was refused; the tail says why.
+// The request of type `request` was refused; the tail says why, and of a Hold the name.
 struct Refused { static constexpr std::uint16_t type = 76; std::uint32_t request = 0; };
 // The keeper runs the new image (error 0), or goes on with the old one; the tail says why.
 struct KeeperReplaced { static constexpr std::uint16_t type = 77; std::int32_t error = 0; };
@@ -156,12 +157,13 @@ class Message {
     std::uint16_t type() const { return header_.type; }
     std::uint32_t fence() const { return header_.fence; }
 
-    // An Error when the body is shorter than the struct.
+    // An Error when it is of another type. What an earlier version did not send has its default; what a later
+    // one sends beyond is not looked at.
     template <class Body>
     Result<Body> body() const {
         Body value;
-        if (header_.type != Body::type || body_.size() < sizeof(Body)) return failed("keeper message: wrong body");
-        std::memcpy(&value, body_.data(), sizeof(Body));
+        if (header_.type != Body::type || body_.empty()) return failed("keeper message: wrong body");
+        std::memcpy(&value, body_.data(), std::min(body_.size(), sizeof(Body)));
         return value;
     }
     std::string_view tail() const { return tail_; }

@@ -69,6 +69,7 @@ class Apply {
         touch(*found.service);
     }
     void operator()(const model::ChildNotStarted& event) {
+        turn_.act(model::ForgetProcess{event.id});  // what was opened for it
         const Found found = find_child(turn_.state, event.id);
         // One that is known to run was asked for twice.
         if (found.instance == nullptr || !has_process(*found.instance) || found.instance->pid != 0) return;
@@ -185,6 +186,7 @@ void Apply::operator()(const model::Adopted& event) {
             if (known.contains(instance.id)) {
                 stop_again(service, instance);
             } else if (instance.state == InstanceState::starting && instance.pid == 0) {
+                turn_.act(model::ForgetProcess{instance.id});
                 ask_again(turn_, service, instance);
             } else {
                 on_ended(turn_, service, instance, "its end was not seen", false);

@@ -79,7 +79,8 @@ Result<Received> receive_message(const UniqueFd& channel) {
             received.descriptors.emplace_back(raw);
         }
     }
-    if ((header.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0) return Error::system("receive a message", EMSGSIZE);
+    received.cut = (header.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0;
+    if (received.cut) received.descriptors.clear();
     received.bytes.resize(static_cast<std::size_t>(got));
     return received;
 }

@@ -20,9 +20,10 @@ Result<void> send_message(const UniqueFd& channel, std::string_view bytes, const
 struct Received {
     std::string bytes;  // empty: the other side is gone
     std::vector<UniqueFd> descriptors;
+    // It was too long, or there was no room for its descriptors, of which none is here then.
+    bool cut = false;
 };
-// An Error with code() EAGAIN: nothing there. A message that was cut (too long, too many descriptors)
-// is an Error with EMSGSIZE; its descriptors are closed.
+// An Error with code() EAGAIN: nothing there.
 Result<Received> receive_message(const UniqueFd& channel);
 
 }  // namespace baton::sys

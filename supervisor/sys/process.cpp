@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -100,6 +101,13 @@ Result<pid_t> fork_daemon() {
     return child;
 }
 
+void let_go_of_terminal() {
+    const auto null = open_null();
+    if (!null) return;
+    ::dup2(null->get(), STDOUT_FILENO);
+    ::dup2(null->get(), STDERR_FILENO);
+}
+
 void set_name(const char* name) {
     ::prctl(PR_SET_NAME, name);
 }
@@ -108,7 +116,7 @@ void poll_descriptors(std::vector<Poll>& set, int timeout_ms) {
     std::vector<pollfd> raw;
     raw.reserve(set.size());
     for (const Poll& entry : set) {
-        raw.push_back({entry.descriptor, static_cast<short>(POLLIN | (entry.want_write ? POLLOUT : 0)), 0});
+        raw.push_back({entry.descriptor, static_cast<short>((entry.want_read ? POLLIN : 0) | (entry.want_write ? POLLOUT : 0)), 0});
     }
     if (::poll(raw.data(), raw.size(), timeout_ms) <= 0) return;
     for (std::size_t i = 0; i < set.size(); ++i) {
@@ -135,8 +143,12 @@ Result<void> keep_across_exec(int descriptor, bool keep) {
 }
 
 Result<UniqueFd> open_image(const std::string& path) {
-    UniqueFd image(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    // A pipe that nobody writes to must not hold up the keeper.
+    UniqueFd image(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
     if (!image.valid()) return Error::system("open " + path, errno);
+    struct stat about {};
+    if (::fstat(image.get(), &about) != 0) return Error::system("look at " + path, errno);
+    if (!S_ISREG(about.st_mode)) return Error::system("open " + path + ": not a file", EINVAL);
     return image;
 }
 

@@ -45,13 +45,16 @@ void adopt_orphans();
 bool kill_all_children();
 // Forks. The child (0) leads a session of its own and reads from /dev/null; the parent gets its pid.
 Result<pid_t> fork_daemon();
+// Output and errors go nowhere from here on.
+void let_go_of_terminal();
 // The kernel's name of this thread, at most 15 bytes.
 void set_name(const char* name);
 
-// Ready to read (or, where asked for, to write) within `timeout_ms` (-1: no end).
+// Ready to read, or to write, as asked for, within `timeout_ms` (-1: no end).
 struct Poll {
     int descriptor = -1;
     bool want_write = false;
+    bool want_read = true;
     bool readable = false;
     bool writable = false;
 };

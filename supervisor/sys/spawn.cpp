@@ -138,9 +138,12 @@ struct ChangeDirectory : Step<ChangeDirectory> {
 struct Signals : Step<Signals> {
     static constexpr const char* name = "set its signals";
     int parent_death_signal;
+    pid_t parent;
     bool prepare() const {
         // After the change of user, which clears it.
         if (parent_death_signal != 0 && ::prctl(PR_SET_PDEATHSIG, parent_death_signal) != 0) return false;
+        // It may have died before that was asked for.
+        if (parent_death_signal != 0 && ::getppid() != parent) return false;
         sigset_t none;
         ::sigemptyset(&none);
         return ::sigprocmask(SIG_SETMASK, &none, nullptr) == 0;
@@ -203,7 +206,7 @@ Result<Spawned> spawn(const SpawnSpec& spec) {
     const int pid = launcher.launch(program, arguments.data(), failure, EnterCgroup{{failure}, spec.cgroup_procs},
                                     OwnGroup{{failure}}, SetLimits{{failure}, spec}, BindDescriptors{{failure}, above, spec},
                                     DropCredentials{{failure}, spec}, ChangeDirectory{{failure}, spec},
-                                    WriteListenPid{{failure}, listen_pid}, Signals{{failure}, spec.parent_death_signal});
+                                    WriteListenPid{{failure}, listen_pid}, Signals{{failure}, spec.parent_death_signal, ::getpid()});
     if (pid < 0) return Error::system("start " + spec.path + ": create a process", errno);
     if (failure.code != 0) {
         ::waitpid(pid, nullptr, 0);

@@ -124,18 +124,31 @@ std::string with(const std::string& bytes, const std::function<void(Header&)>& c
 TEST(Message, OfSomebodyElseIsRefused) {
     const std::string bytes = pack(Hello{5000});
     EXPECT_FALSE(Message::open(with(bytes, [](Header& h) { h.magic ^= 1; })));
-    EXPECT_FALSE(Message::open(with(bytes, [](Header& h) { h.version = 2; })));
+    EXPECT_FALSE(Message::open(with(bytes, [](Header& h) { h.version = 0; })));
     EXPECT_FALSE(Message::open(with(bytes, [](Header& h) { h.body_bytes = 5; })));
     EXPECT_FALSE(Message::open(with(bytes, [](Header& h) { h.body_bytes = UINT32_MAX; })));
     EXPECT_FALSE(Message::open(std::string(limits::message_bytes + 1, 'x')));
     EXPECT_FALSE(Message::open(""));
 }
 
-TEST(Message, WithAShorterBodyThanItsTypeIsRefused) {
+// What an earlier version did not send has its default.
+TEST(Message, WithAShorterBodyIsRead) {
     const std::string bytes = with(pack(Owner{2, 10}), [](Header& h) { h.body_bytes = 4; });
     const auto message = Message::open(bytes);
     ASSERT_TRUE(message);
-    EXPECT_FALSE(message->body<Owner>());
+    const auto body = message->body<Owner>();
+    ASSERT_TRUE(body);
+    EXPECT_EQ(body->generation, 2U);
+    EXPECT_EQ(body->fence, 0U);
+    const std::string empty = with(pack(Owner{2, 10}), [](Header& h) { h.body_bytes = 0; });
+    EXPECT_FALSE(Message::open(empty)->body<Owner>());
+}
+
+TEST(Message, OfALaterVersionIsRead) {
+    const std::string bytes = with(pack(Owner{2, 10}), [](Header& h) { h.version = 7; });
+    const auto message = Message::open(bytes);
+    ASSERT_TRUE(message);
+    EXPECT_EQ(message->body<Owner>()->fence, 10U);
 }
 
 // A later version's body only grows at its end.
