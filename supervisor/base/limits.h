@@ -168,6 +168,8 @@ inline constexpr Millis client_answer_timeout = 15'000;
 // A connection that broke in the middle of a command is tried again for so long, this often.
 inline constexpr Millis client_reconnect = 30'000;
 inline constexpr Millis client_retry_interval = 200;
+// A supervisor that knows of no upgrade for so long has none.
+inline constexpr Millis client_quiet = 2'000;
 // One document, one event, one line of progress.
 inline constexpr std::size_t client_document_bytes = 64 * 1024 * 1024;
 

@@ -263,6 +263,7 @@ void Engine::become_owner() {
         return;
     }
     configuration_ = runner_->state().configuration;
+    clear_away(*held);
     open_journal();
     auto served = serve_admin(std::move(*held));
     // Not before all that can fail because another supervisor runs here: its pid file stays its own.
@@ -282,6 +283,15 @@ void Engine::become_owner() {
         sys::let_go_of_terminal();
     }
     manager_->ready(fmt::format("generation {} owns the instances", greeting_.generation));
+}
+
+// What an upgrade that was cut short has left with the keeper.
+void Engine::clear_away(const std::map<std::string, sys::UniqueFd>& held) {
+    if (!greeting_.others.empty()) return;
+    if (held.contains(trial_socket_name)) link_.release(trial_socket_name);
+    if (!held.contains(old_configuration_name)) return;
+    link_.release(old_configuration_name);
+    link_.replace_keeper();  // its program may still be the one before this generation's
 }
 
 void Engine::open_journal() {
@@ -380,7 +390,10 @@ void Engine::master_gone(std::uint32_t generation, std::string how, bool left) {
     greeting_.others.erase(generation);
     if (older && left) return commit_to_keeper();
     if (const std::string words = succession_->take_last_words(); !words.empty()) how += " (" + words + ")";
-    if (runner_->active()) link_.release(trial_socket_name);
+    if (runner_->active()) {
+        link_.release(trial_socket_name);
+        link_.release(old_configuration_name);
+    }
     succession_->handle(plan::CandidateGone{generation, how});
 }
 

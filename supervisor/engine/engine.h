@@ -90,6 +90,7 @@ class Engine final : public KeeperNews {
     void open_log();
     void begin_trial(Result<std::map<std::string, sys::UniqueFd>> held);
     bool had_handed_over() const;
+    void clear_away(const std::map<std::string, sys::UniqueFd>& held);
     void keep_paths(const std::map<std::string, sys::UniqueFd>& held);
     void keep_paths(const model::SupervisorSpec& present);
     boost::asio::awaitable<void> prove();

@@ -428,11 +428,11 @@ void Keeper::on_spawn(Master& master, const Message& message, std::vector<sys::U
     const auto body = message.body<Spawn>();
     auto strings = message.strings();
     const auto answer = [&](std::uint64_t id, std::int32_t pid, const std::string& why, int code) {
-        push(master, pack(SpawnDone{id, pid, code}, 0, Tail().add(why)));
+        push(master, pack(SpawnDone{id, pid, code}, 0, Tail().add(std::string_view(why).substr(0, limits::told_bytes))));
     };
     if (!body || !strings) return refuse(master, message, "spawn: malformed");
     const std::uint64_t wanted = std::uint64_t{2} + body->argument_count + body->environment_count + body->group_count;
-    if (strings->size() != wanted || body->argument_count == 0 || descriptors.size() < 1U + body->has_cgroup) {
+    if (strings->size() != wanted || body->argument_count == 0 || body->has_cgroup > 1 || descriptors.size() < 1U + body->has_cgroup) {
         return answer(body->id, 0, "spawn: malformed", EINVAL);
     }
     if (state_.children.size() >= limits::children) return answer(body->id, 0, "spawn: too many children", EAGAIN);
@@ -523,7 +523,7 @@ void Keeper::refuse(Master& master, const Message& message, const std::string& w
     // What it was about, where it was a name.
     const auto strings = message.strings();
     const bool named = message.type() == Hold::type && strings && !strings->empty();
-    push(master, pack(Refused{message.type()}, 0, Tail().add(why).add(named ? strings->front() : "")));
+    push(master, pack(Refused{message.type()}, 0, Tail().add(why).add(named ? std::string_view(strings->front()).substr(0, limits::held_name_bytes) : "")));
 }
 
 }  // namespace baton::keeper

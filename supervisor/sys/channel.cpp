@@ -7,7 +7,6 @@
 #include <cerrno>
 #include <cstring>
 
-#include "base/check.h"
 #include "base/limits.h"
 
 namespace baton::sys {
@@ -30,8 +29,8 @@ Result<std::pair<UniqueFd, UniqueFd>> make_channel() {
 }
 
 Result<void> send_message(const UniqueFd& channel, std::string_view bytes, const std::vector<int>& descriptors) {
-    CHECK(!bytes.empty() && bytes.size() <= limits::message_bytes);
-    CHECK(descriptors.size() <= limits::message_descriptors);
+    const bool fits = !bytes.empty() && bytes.size() <= limits::message_bytes && descriptors.size() <= limits::message_descriptors;
+    if (!fits) return Error::system("send a message", EMSGSIZE);
     iovec part{const_cast<char*>(bytes.data()), bytes.size()};
     msghdr header{};
     header.msg_iov = &part;

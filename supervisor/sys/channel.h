@@ -14,7 +14,8 @@ namespace baton::sys {
 // Both ends non-blocking.
 Result<std::pair<UniqueFd, UniqueFd>> make_channel();
 
-// One whole message. An Error with code() EAGAIN: the other side does not read; nothing was sent.
+// One whole message. An Error with code() EAGAIN: the other side does not read; EMSGSIZE: it is longer than
+// limits::message_bytes, or has too many descriptors. Nothing was sent then.
 Result<void> send_message(const UniqueFd& channel, std::string_view bytes, const std::vector<int>& descriptors = {});
 
 struct Received {

@@ -90,6 +90,7 @@ Result<Moment> present(const Client& client) {
 Result<Verdict> verdict_of_upgrade(const Client& client, const Moment& before, Progress& progress) {
     progress.step({"reconnect", "the connection broke; asking for the verdict"});
     Millis deadline = monotonic_now() + limits::client_reconnect;
+    Millis quiet_since = never;
     std::string trouble;
     while (monotonic_now() < deadline) {
         const auto all = look<std::vector<model::GenerationView>>(client, "/v1/generations");
@@ -101,7 +102,10 @@ Result<Verdict> verdict_of_upgrade(const Client& client, const Moment& before, P
             show(*all, progress);
         } else if (const auto events = all_events(client); events) {
             if (auto verdict = told_by(*events, before)) return *verdict;
+            // It may have died with the master that was asked, before that one had begun.
             trouble = "no upgrade is on, and no event tells how it ended";
+            if (quiet_since == never) quiet_since = monotonic_now();
+            if (monotonic_now() - quiet_since >= limits::client_quiet) break;
         }
         pause();
     }

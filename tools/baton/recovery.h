@@ -20,7 +20,7 @@ struct Moment {
 Result<Moment> present(const Client& client);
 
 // Waits until there is one generation and no upgrade, then says what the events after `before` tell. An
-// error where nobody could be reached for 30 seconds, or no event tells.
+// error where nobody could be reached for 30 seconds, or no event tells for two.
 Result<Verdict> verdict_of_upgrade(const Client& client, const Moment& before, Progress& progress);
 
 // Waits, for at most 30 seconds, until there is one generation and no upgrade.

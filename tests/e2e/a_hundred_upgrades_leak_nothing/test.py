@@ -1,6 +1,6 @@
 # ctest: RUN_SERIAL TIMEOUT 600
-"""A hundred upgrades in a row, under load: nothing fails, no instance is restarted, and the keeper holds
-afterwards exactly the descriptors it held before.
+"""A hundred upgrades in a row, by signals and by command, under load: nothing fails, no instance is restarted,
+and the keeper holds afterwards exactly the descriptors it held before, in less than 3 MiB.
 """
 import re
 from collections import Counter
@@ -8,6 +8,7 @@ from collections import Counter
 from baton_e2e import main
 
 UPGRADES = 100
+KEEPER_KIB = 3 * 1024
 
 
 def kinds(process):
@@ -17,6 +18,12 @@ def kinds(process):
 
 def memory(process):
     return int(process.status()["VmRSS"].split()[0])
+
+
+def proportional(process):
+    """KiB of memory, what it shares with others counted by its share."""
+    with open(f"/proc/{process.pid}/smaps_rollup", encoding="utf-8") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith("Pss:"))
 
 
 def run(sandbox, upgrade):
@@ -29,8 +36,10 @@ def run(sandbox, upgrade):
     listeners = {what for what in keeper.descriptors().values() if what.startswith("socket:")}
     master_held = kinds(baton.master())
     children = len(keeper.children())
-    for _ in range(UPGRADES // 2):
+    generation = baton.single()
+    for _ in range(UPGRADES):
         upgrade(baton)
+    assert baton.await_single() == generation + UPGRADES, "each was an upgrade"
 
     def as_before():  # the keeper may still be renewing its own program
         assert kinds(keeper) == held and len(keeper.descriptors()) == count, f"more {kinds(keeper) - held}, less {held - kinds(keeper)}"
@@ -43,6 +52,9 @@ def run(sandbox, upgrade):
     baton.until(lambda: not kinds(baton.master()) - master_held, "the master holds nothing that the first one did not")
     assert baton.pids() == pids, "instances are adopted, not restarted"
     assert memory(keeper) < resident + 512, f"the keeper grew from {resident} to {memory(keeper)} KiB"
+    share = proportional(keeper)
+    print(f"    {UPGRADES} upgrades; the keeper has {share} KiB (PSS), {memory(keeper)} KiB resident", flush=True)
+    assert share < KEEPER_KIB, f"the keeper has {share} KiB (PSS)"
     load.stop(at_least=1000)
 
 

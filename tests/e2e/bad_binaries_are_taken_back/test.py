@@ -4,6 +4,7 @@ the old master is as it was, nothing of the new one is left, and the caller is t
 """
 import hashlib
 import os
+import re
 import signal
 import stat
 
@@ -33,7 +34,8 @@ def digest(path):
         return hashlib.sha256(file.read()).hexdigest()
 
 
-def taken_back(sandbox, make, environment=None):
+def taken_back(sandbox, make, why, environment=None):
+    """`why`: a regular expression for the reason, which is given to whoever asked and in the event."""
     config = sandbox.configuration()
     config["supervisor"]["upgrade"].update(ready_timeout="2s", soak="3s")
     address = sandbox.web(config)
@@ -50,20 +52,20 @@ def taken_back(sandbox, make, environment=None):
         baton.until(lambda: {process.pid for process in baton.keeper.children()} == children, "the children of before")
     # By command: it fails, and says in which phase and why.
     result = baton.run("upgrade", "--binary", bad, check=False)
-    assert result.returncode == 1 and len(result.stdout + result.stderr) > 20, result
+    assert result.returncode == 1, result
+    assert re.search(rf"upgrade failed in phase \w+: the upgrade was taken back: (?:{why})", result.stderr), result
     assert_as_before()
     # By signal, with the binary's own file overwritten.
     if os.path.exists(bad):
         baton.install_binary(bad)
     else:
         os.unlink(baton.binary)
-    size = len(baton.log())
     last = baton.last_event()
     master.kill(signal.SIGUSR2)
-    baton.until(lambda: any(one["number"] > last and one["kind"].startswith("upgrade") for one in baton.events()),
-                "the upgrade leaves an event")
+    returned = baton.await_event("upgrade.returned", after=last)
+    assert re.match(rf"(?:{why}).*; this generation goes on$", returned["text"]), returned
     assert_as_before()
-    assert "upgrade" in baton.log()[size:].lower()
+    assert "upgrade.returned: " + returned["subject"] + ": " + returned["text"] in baton.log()
     # The master that runs is still the exact old bytes, and so is the one that replaces it.
     good = digest(os.path.join(BINARIES, "batond"))
     assert digest(f"/proc/{master.pid}/exe") == good
@@ -81,43 +83,58 @@ def taken_back(sandbox, make, environment=None):
 
 
 def exits(sandbox):
-    taken_back(sandbox, lambda s: file_of(s, "exits", b"#!/bin/sh\nexit 1\n"))
+    taken_back(sandbox, lambda s: file_of(s, "exits", b"#!/bin/sh\nexit 1\n"), "it ended: exited 1")
 
 
 def exits_with_success(sandbox):
-    taken_back(sandbox, lambda s: file_of(s, "succeeds", b"#!/bin/sh\nexit 0\n"))
+    taken_back(sandbox, lambda s: file_of(s, "succeeds", b"#!/bin/sh\nexit 0\n"), "it ended: exited 0")
 
 
 def hangs(sandbox):
-    taken_back(sandbox, lambda s: file_of(s, "hangs", b"#!/bin/sh\ntrap '' TERM INT QUIT\nwhile :; do sleep 1; done\n"))
+    taken_back(sandbox, lambda s: file_of(s, "hangs", b"#!/bin/sh\ntrap '' TERM INT QUIT\nwhile :; do sleep 1; done\n"),
+               "it did not prove itself in time")
 
 
 def is_garbage(sandbox):
-    taken_back(sandbox, lambda s: file_of(s, "garbage", b"\x7fELF" + bytes(range(256)) * 64))
+    taken_back(sandbox, lambda s: file_of(s, "garbage", b"\x7fELF" + bytes(range(256)) * 64),
+               "start /.*: execute: Exec format error")
 
 
 def is_empty(sandbox):
-    taken_back(sandbox, lambda s: file_of(s, "empty", b""))
+    taken_back(sandbox, lambda s: file_of(s, "empty", b""), "start /.*: execute: Exec format error")
 
 
 def is_missing(sandbox):
-    taken_back(sandbox, lambda s: s.path("missing"))
+    taken_back(sandbox, lambda s: s.path("missing"), "open /.*: No such file or directory")
+
+
+def is_a_pipe(sandbox):
+    baton, _, _ = sandbox.running_web(1)
+    master, pipe = baton.master(), sandbox.path("pipe")
+    os.mkfifo(pipe)
+    result = baton.run("upgrade", "--binary", pipe, check=False)
+    assert result.returncode == 1 and "not a file" in result.stderr, result
+    baton.await_single()
+    assert baton.master() == master
 
 
 def is_not_executable(sandbox):
-    taken_back(sandbox, lambda s: file_of(s, "plain", b"#!/bin/sh\n", executable=False))
+    taken_back(sandbox, lambda s: file_of(s, "plain", b"#!/bin/sh\n", executable=False),
+               "start /.*: execute: Permission denied")
 
 
 def crashes_after_ready(sandbox):
-    taken_back(sandbox, candidate(), environment={"BATON_BAD_MASTER": "crash"})
+    taken_back(sandbox, candidate(), "it ended: killed by signal 6", environment={"BATON_BAD_MASTER": "crash"})
 
 
 def hangs_after_ready(sandbox):
-    taken_back(sandbox, candidate(), environment={"BATON_BAD_MASTER": "hang"})
+    # Its one deadline ends the trial and the probe; whichever is looked at first is the reason.
+    taken_back(sandbox, candidate(), r"it did not prove itself in time|it failed its probe: no answer within \d+ms",
+               environment={"BATON_BAD_MASTER": "hang"})
 
 
 def answers_500(sandbox):
-    taken_back(sandbox, candidate(), environment={"BATON_BAD_MASTER": "500"})
+    taken_back(sandbox, candidate(), "it failed its probe: HTTP 500", environment={"BATON_BAD_MASTER": "500"})
 
 
 def cannot_load_the_configuration(sandbox):
@@ -135,5 +152,5 @@ def cannot_load_the_configuration(sandbox):
     load.stop(at_least=200)
 
 
-main(exits, exits_with_success, hangs, is_garbage, is_empty, is_missing, is_not_executable,
+main(exits, exits_with_success, hangs, is_garbage, is_empty, is_missing, is_a_pipe, is_not_executable,
      cannot_load_the_configuration, crashes_after_ready, hangs_after_ready, answers_500)

@@ -1,6 +1,6 @@
 # ctest: RUN_SERIAL
-"""conf/quickstart.toml as it is shipped: valid, up within a second, node and gunicorn each twice, from
-version 1 to 2 without a failed request.
+"""conf/quickstart.toml as it is shipped: valid, soon up, node and gunicorn each twice, from version 1 to 2
+without a failed request. How soon it answers is printed; what is asserted of it is only a sanity bound.
 """
 import os
 import shutil
@@ -8,6 +8,9 @@ import time
 
 from baton_e2e import ask, main, need
 from baton_e2e.sandbox import SOURCE
+
+# No figure, a sanity bound: it holds on a machine that is busy with other things too.
+UP_AT_MOST = 5.0
 
 
 def quickstart(sandbox):
@@ -26,7 +29,7 @@ def quickstart(sandbox):
         answer = baton.until(lambda address=address: ask(address), "an answer", interval=0.005)
         assert answer.status == 200 and answer.version == "1"
         print(f"    {address} answered {time.monotonic() - began:.2f} s after the start of batond", flush=True)
-    assert time.monotonic() - began < 5, "far too slow"
+    assert time.monotonic() - began < UP_AT_MOST, "far too slow"
     baton.adopt()
     assert baton.batond("-c", baton.file, "-t").returncode == 0
     for service in ("web", "app"):

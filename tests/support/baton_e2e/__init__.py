@@ -6,6 +6,7 @@ sleeping: `eventually` polls a condition under a deadline, and says what it wait
 """
 from .by_hand import Program
 from .configuration import Configuration
+from .killer import Killer, need_ptrace
 from .load import Load, Report
 from .processes import Process, descendants
 from .sandbox import LOAD, SERVER, Sandbox, Skip, eventually, main, need
@@ -13,7 +14,7 @@ from .supervisor import CommandFailed, Supervisor
 from .web import Answer, ask, ask_all, tcp_exchange, udp_exchange
 
 __all__ = [
-    "Answer", "CommandFailed", "Configuration", "LOAD", "Load", "Process", "Program", "Report", "SERVER",
+    "Answer", "CommandFailed", "Configuration", "Killer", "LOAD", "Load", "Process", "Program", "Report", "SERVER",
     "Sandbox", "Skip", "Supervisor", "ask", "ask_all", "descendants", "eventually", "main", "need",
-    "tcp_exchange", "udp_exchange",
+    "need_ptrace", "tcp_exchange", "udp_exchange",
 ]

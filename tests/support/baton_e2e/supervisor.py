@@ -28,7 +28,7 @@ class Supervisor:
         from .sandbox import BINARIES  # the sandbox makes supervisors
         self.sandbox = sandbox
         self.folder = sandbox.path(f"baton-{number}")
-        self.binary = os.path.realpath(os.path.join(BINARIES, "batond"))
+        self.real_binary = self.binary = os.path.realpath(os.path.join(BINARIES, "batond"))
         self.baton = os.path.realpath(os.path.join(BINARIES, "baton"))
         self.file = os.path.join(self.folder, "baton.toml")
         self.socket = os.path.join(self.folder, "run/admin.sock")
