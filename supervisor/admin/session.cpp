@@ -8,6 +8,7 @@
 #include "admin/problem.h"
 #include "admin/routes.h"
 #include "admin/stream.h"
+#include "base/limits.h"
 #include "model/codec.h"
 
 namespace baton::admin {
@@ -108,6 +109,7 @@ asio::awaitable<bool> carry_out(Session* session, Request request, FollowEvents 
     auto subscription = session->core->console.follow_events(events.after);
     Following following;
     following.follow = events.follow;
+    if (!events.follow) following.most = limits::events_kept;
     following.consecutive = true;
     if (events.after != 0) following.last = events.after;
     co_return co_await send_stream<model::EventView>(session->core, session->door, &session->connection,
@@ -144,6 +146,7 @@ asio::awaitable<bool> carry_out(Session* session, Request request, FollowLogs lo
     auto subscription = session->core->console.follow_logs(logs.service, logs.ordinal, logs.lines);
     Following following;
     following.follow = logs.follow;
+    if (!logs.follow) following.most = logs.lines;
     following.consecutive = logs.service.empty();  // one service has some of the numbers
     co_return co_await send_stream<model::LogLineView>(session->core, session->door, &session->connection,
                                                        request.manner, std::move(subscription), following);

@@ -74,7 +74,8 @@ asio::awaitable<bool> send_stream(std::shared_ptr<Core> core, std::shared_ptr<Do
                                   std::unique_ptr<engine::Subscription<View>> subscription,
                                   Following following) {
     if (!co_await connection->begin(manner, "text/event-stream")) co_return false;
-    for (;;) {
+    std::uint64_t left = following.most;
+    while (left > 0) {
         std::optional<View> view = co_await subscription->next(0);
         if (!view && !following.follow) break;
         if (!view) {
@@ -86,7 +87,7 @@ asio::awaitable<bool> send_stream(std::shared_ptr<Core> core, std::shared_ptr<Do
         while (view) {
             text += render(*view, following.last);
             if (following.consecutive) following.last = view->number;
-            if (text.size() >= limits::admin_stream_piece_bytes) break;
+            if (--left == 0 || text.size() >= limits::admin_stream_piece_bytes) break;
             view = co_await subscription->next(0);
         }
         if (!co_await connection->piece(std::move(text))) co_return false;

@@ -22,6 +22,7 @@ std::string render(const model::LogLineView& view, std::optional<std::uint64_t> 
 
 struct Following {
     bool follow = false;                // not only what is kept
+    std::uint64_t most = UINT64_MAX;    // views to send; those who write on must not keep one who only looks
     bool consecutive = false;           // every number comes: one that is missing is a gap
     std::optional<std::uint64_t> last;  // the number seen last
 };

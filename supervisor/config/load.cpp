@@ -243,17 +243,18 @@ class Loading {
             const auto answer = host.address(listener);
             if (!answer) report_.problem(draft_.listeners[i].address, answer.error().message());
         }
-        bool asked = false;  // for the user that services inherit
+        ask_user(host, draft_.configuration.supervisor.user, draft_.supervisor_user, "supervisor");
         for (std::size_t i = 0; i < draft_.services.size(); ++i) {
             const model::ServiceSpec& service = draft_.configuration.services[i];
-            const std::optional<Place>& own = draft_.services[i].user;
-            if (service.user.empty() || (!own && std::exchange(asked, true))) continue;
-            const auto answer = host.user(service.user);
-            if (answer) continue;
-            report_.problem(own.value_or(draft_.supervisor_user),
-                            fmt::format("{}.user: {}", own ? "service." + key_text(service.name) : "supervisor",
-                                        answer.error().message()));
+            // One that is inherited was asked for.
+            if (const auto& own = draft_.services[i].user) ask_user(host, service.user, *own, "service." + key_text(service.name));
         }
+    }
+
+    void ask_user(const HostChecks& host, const std::string& name, Place place, const std::string& where) {
+        if (name.empty()) return;
+        const auto answer = host.user(name);
+        if (!answer) report_.problem(place, fmt::format("{}.user: {}", where, answer.error().message()));
     }
 
     Report report_;

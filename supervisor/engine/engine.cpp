@@ -515,7 +515,7 @@ std::vector<std::string> Engine::reload() {
 
 std::string Engine::upgrade(const std::string& binary, bool automatic, std::optional<Millis> soak) {
     if (!runner_->active()) return "this master does not own the instances";
-    if (!incumbent()) return "the generation before this one is still there; end it (QUIT) first";
+    if (!incumbent()) return "an upgrade is on: the generation before this one stands by still; wait for its soak, or end it (QUIT)";
     const model::UpgradeSpec& settings = configuration_->supervisor.upgrade;
     if (succession_->upgrade().phase != UpgradePhase::idle || succession_->upgrade().ending) return "an upgrade is on already";
     succession_->handle(plan::UpgradeAsked{binary.empty() ? greeting_.binary : binary, automatic, soak.value_or(settings.soak), settings.ready_timeout});

@@ -1,6 +1,7 @@
 #include "engine/event_log.h"
 
 #include <boost/asio/as_tuple.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
@@ -26,7 +27,7 @@ awaitable<void> Bell::wait(Millis wait) {
     waiters_.erase(place);
 }
 
-EventLog::EventLog(boost::asio::io_context& context, Log& log) : log_(log), bell_(context) {}
+EventLog::EventLog(boost::asio::io_context& context, Log& log) : context_(context), log_(log), bell_(context) {}
 
 void EventLog::announce(const std::string& kind, const std::string& subject, const std::string& text, bool warning) {
     log_.write(warning ? LogLevel::warning : LogLevel::info, kind, text.empty() ? subject : subject + ": " + text);
@@ -38,7 +39,16 @@ void EventLog::announce(const std::string& kind, const std::string& subject, con
         unsaved_.push_back(events_.back());
         if (unsaved_.size() > limits::events_kept) unsaved_.pop_front();
     }
-    bell_.ring();
+    flush_soon();
+}
+
+// Once for all that a turn announces.
+void EventLog::flush_soon() {
+    if (std::exchange(flushing_, true)) return;
+    boost::asio::post(context_, [this] {
+        flushing_ = false;
+        flush();
+    });
 }
 
 void EventLog::line(const std::string& instance, std::string_view text) {
@@ -63,6 +73,7 @@ void EventLog::use_journal(std::unique_ptr<Journal> journal) {
         journal_->append(event);
     }
     while (events_.size() > limits::events_kept) events_.pop_front();
+    flush();
 }
 
 void EventLog::use_ring(run::LogRing ring) {
@@ -76,9 +87,18 @@ void EventLog::let_go() {
 }
 
 void EventLog::flush() {
-    if (!journal_) return;
+    const bool changed = shown_ + 1 != next_;
+    if (!journal_) {
+        shown_ = next_ - 1;
+        if (changed) bell_.ring();
+        return;
+    }
     if (auto done = journal_->flush(); !done) log_.error("{}; events are kept in memory only, until the log is reopened (USR1)", done.error().message());
     tell_notice();
+    // Another master that writes just now is tried again with the next heartbeat.
+    if (journal_->on() && journal_->pending()) return;
+    shown_ = next_ - 1;
+    if (changed) bell_.ring();
 }
 
 void EventLog::reopen_journal() {
@@ -116,7 +136,7 @@ class EventLog::EventFollower final : public Subscription<EventView> {
         const Millis deadline = monotonic_now() + wait;
         for (;;) {
             for (const EventView& event : log_.events_) {
-                if (event.number <= after_) continue;
+                if (event.number <= after_ || event.number > log_.shown_) continue;
                 after_ = event.number;
                 co_return event;
             }

@@ -1,6 +1,9 @@
 // What happened, for people: numbered events that are logged, kept, and followed by `baton events -f`;
 // and the lines the instances wrote, kept in the ring, and followed by `baton logs -f`.
 //
+// An event is shown when it is in the history, if there is one: whoever has seen its number will not see it
+// again for another event, though this master be killed the next moment.
+//
 // One thread. A follower that is slow loses the oldest and sees it by the gap in the numbers.
 #pragma once
 
@@ -66,12 +69,16 @@ class EventLog {
     class LogFollower;
 
     void tell_notice();
+    void flush_soon();
 
+    boost::asio::io_context& context_;
     Log& log_;
     Bell bell_;
     std::deque<model::EventView> events_;
     std::deque<model::EventView> unsaved_;  // announced while there was no journal
     std::uint64_t next_ = 1;
+    std::uint64_t shown_ = 0;  // followers get events up to this number
+    bool flushing_ = false;
     std::unique_ptr<Journal> journal_;
     std::optional<run::LogRing> ring_;
     bool closed_ = false;

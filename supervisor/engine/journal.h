@@ -39,6 +39,8 @@ class Journal {
     // nothing. Another master that is writing is no Error: the next flush tries again.
     Result<void> flush();
     bool on() const;
+    // Whether some of what was appended is not on disk yet.
+    bool pending() const { return !pending_.empty(); }
     // Tries again after an Error, for example when an operator made room. Does nothing while it is
     // on.
     Result<void> reopen();

@@ -154,6 +154,11 @@ Operator::Outcome Operator::settled(std::string name, std::uint64_t rejected_bef
             co_return failure(409, fmt::format("{}: {}", name_of(instance), instance.last_exit), name);
         }
         std::string text = fmt::format("{} of {} ready", ready, wanted);
+        for (const Instance& instance : service.instances) {
+            if (instance.state != InstanceState::backoff) continue;
+            text += fmt::format("; {}: {}", name_of(instance), instance.last_exit);
+            break;
+        }
         if (text != last) progress(progress_of("service " + name, text, wanted == 0 ? 100 : ready * 100 / wanted));
         last = std::move(text);
         if (monotonic_now() >= deadline) co_return failure(409, fmt::format("service {}: not in place in time ({})", name, last), name);

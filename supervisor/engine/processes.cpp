@@ -52,6 +52,11 @@ Processes::Processes(boost::asio::io_context& context, KeeperLink& link, Sockets
 std::vector<std::string> Processes::know_users(const model::Configuration& configuration) {
     std::vector<std::string> problems;
     std::map<std::string, Result<sys::User>> users;
+    const std::string& inherited = configuration.supervisor.user;
+    if (!inherited.empty()) {
+        const auto& found = users.emplace(inherited, sys::find_user(inherited)).first->second;
+        if (!found) problems.push_back(found.error().message());
+    }
     for (const ServiceSpec& spec : configuration.services) {
         if (spec.user.empty() || users.contains(spec.user)) continue;
         const auto& found = users.emplace(spec.user, sys::find_user(spec.user)).first->second;

@@ -81,4 +81,15 @@ def output_is_captured_with_its_name(sandbox):
     assert len(both) == 100 and all("web/" in line for line in both), both[:3]
 
 
-main(followed_through_everything, output_is_captured_with_its_name)
+def who_only_looks_is_not_kept_by_who_writes_on(sandbox):
+    config = sandbox.configuration()
+    config["supervisor"]["log"]["level"] = "warning"  # the lines are for `baton logs`, not for the file
+    sandbox.web(config, replicas=1)
+    config.service("flood", ["yes"])
+    baton = sandbox.supervisor(config)
+    baton.until(lambda: len(baton.run("logs", "flood", "-n", "100").stdout.splitlines()) == 100, "a hundred lines")
+    many = baton.run("logs", "-n", "20000", timeout=30).stdout.splitlines()
+    assert len(many) <= 20000 * 2, len(many)  # a gap is a line, too
+
+
+main(followed_through_everything, output_is_captured_with_its_name, who_only_looks_is_not_kept_by_who_writes_on)
