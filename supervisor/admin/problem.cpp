@@ -17,7 +17,6 @@ std::string_view reason_of(int status) {
         {413, "Payload Too Large"},
         {431, "Request Header Fields Too Large"},
         {500, "Internal Server Error"},
-        {501, "Not Implemented"},
         {503, "Service Unavailable"},
         {504, "Gateway Timeout"},
         {505, "HTTP Version Not Supported"},

@@ -419,8 +419,9 @@ void Engine::on_signalled(int signal) { this->signal(signal, true); }
 void Engine::on_resync() {
     retold_.emplace();
     if (!runner_->active()) return;
-    if (auto done = runner_->resync(); done) return;
-    log_.error("what the keeper has could not be read");
+    const auto done = runner_->resync();
+    if (done) return;
+    log_.error("what the keeper has could not be read: {}", done.error().message());
     on_keeper_lost();
 }
 

@@ -111,14 +111,6 @@ void EventLog::tell_notice() {
     if (const std::string notice = journal_->take_notice(); !notice.empty()) log_.warning("{}", notice);
 }
 
-std::vector<EventView> EventLog::after(std::uint64_t number) const {
-    std::vector<EventView> list;
-    for (const EventView& event : events_) {
-        if (event.number > number) list.push_back(event);
-    }
-    return list;
-}
-
 std::vector<std::string> EventLog::last_lines(const std::string& filter, std::size_t most) const {
     std::vector<std::string> lines;
     if (!ring_) return lines;

@@ -47,7 +47,6 @@ class EventLog {
     // History on disk; without it events are kept in memory only. Null is allowed.
     void use_journal(std::unique_ptr<Journal> journal);
     void use_ring(run::LogRing ring);
-    const run::LogRing* ring() const { return ring_ ? &*ring_ : nullptr; }
     // Another master writes from now on.
     void let_go();
     // What was announced goes to the history on disk. Once a second is enough.
@@ -55,7 +54,6 @@ class EventLog {
     // An operator may have made room on the disk.
     void reopen_journal();
 
-    std::vector<model::EventView> after(std::uint64_t number) const;
     // The last lines of an instance, for a message about its failure.
     std::vector<std::string> last_lines(const std::string& filter, std::size_t most) const;
 

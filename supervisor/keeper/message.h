@@ -2,8 +2,8 @@
 //
 // A message is a Header, the body of its type, and a tail of NUL-terminated strings. The format is
 // versioned and has golden files: keeper and master may be of different versions during an upgrade, so
-// a body only ever grows at its end, where a shorter one leaves the defaults, and a type keeps its meaning. Integers are in host order; both ends are one
-// machine. Only the owner's messages with the present fencing number may change anything that runs.
+// a body only ever grows at its end, where a shorter one leaves the defaults, and a type keeps its
+// meaning. Integers are in host order; both ends are one machine. Only the owner's messages with the present fencing number may change anything that runs.
 #pragma once
 
 #include <algorithm>

@@ -45,7 +45,8 @@ void Keeper::checker_ended(int status) {
     checker_.reset();
     if (requester == state_.masters.end()) return;
     std::string why = "the new image did not pass its check: " + sys::describe_status(status);
-    if (status == 0 && stop_deadline_ == never && pending_signals_.empty()) why = become(requester->second.image).message();
+    const bool busy = stop_deadline_ != never || !pending_signals_.empty();  // a signal that waits would be lost
+    if (status == 0) why = busy ? "signals came meanwhile" : become(requester->second.image).message();
     push(requester->second, pack(KeeperReplaced{EINVAL}, 0, Tail().add(why)));
 }
 
