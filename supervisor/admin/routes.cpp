@@ -73,12 +73,6 @@ Reply show_instance(const Call& call) {
     return refuse(404, fmt::format("there is no instance '{}'", name));
 }
 
-Reply check_health(const Call&) {
-    return CheckHealth{};
-}
-
-// --- streams ---
-
 // true, false, or a mistake; `fallback` where the parameter is absent.
 std::optional<bool> flag(const Call& call, const std::string& name, bool fallback) {
     const auto* text = call.parameter(name);
@@ -87,6 +81,14 @@ std::optional<bool> flag(const Call& call, const std::string& name, bool fallbac
     if (*text == "false") return false;
     return {};
 }
+
+Reply check_health(const Call& call) {
+    const auto as_owner = flag(call, "owner", false);
+    if (!as_owner) return refuse(400, "'owner' must be true or false");
+    return CheckHealth{*as_owner};
+}
+
+// --- streams ---
 
 Reply follow_events(const Call& call) {
     const auto follow = flag(call, "follow", true);
@@ -215,7 +217,7 @@ struct Route {
 };
 
 constexpr Route routes[] = {
-    {"GET", "healthz", check_health},
+    {"GET", "healthz", check_health, {"owner"}},
     {"GET", "v1/status", show_status},
     {"GET", "v1/services", show_services},
     {"GET", "v1/services/*", show_service},

@@ -30,7 +30,9 @@ struct FollowLogs {
     std::size_t lines = 0;
     bool follow = false;
 };
-struct CheckHealth {};
+struct CheckHealth {
+    bool as_owner = false;
+};
 struct Refusal {
     model::ProblemView problem;
     std::string allow;  // for 405: the methods there are

@@ -77,8 +77,8 @@ asio::awaitable<bool> carry_out(Session* session, Request request, Refusal refus
     return session->connection.write(request.manner, answer_of(refusal.problem, std::move(refusal.allow)));
 }
 
-asio::awaitable<bool> carry_out(Session* session, Request request, CheckHealth) {
-    auto checking = session->core->console.health();
+asio::awaitable<bool> carry_out(Session* session, Request request, CheckHealth check) {
+    auto checking = session->core->console.health(check.as_owner);
     auto over = pass(session->core.get(), session->core->settings.request_timeout);
     auto either = std::move(checking) || std::move(over);
     auto came = co_await std::move(either);

@@ -32,6 +32,8 @@ inline constexpr Millis master_backoff_first = 50;
 inline constexpr Millis master_backoff_max = 5'000;
 // A master that lived so long counts as sound, and its next death is the first again.
 inline constexpr Millis master_sound_after = 10'000;
+// A new master that is asked to answer as the owner may take so long to become it.
+inline constexpr Millis ownership_patience = 1'500;
 // A QUIT to the old master so soon after its upgrade was taken back was meant to commit it, not to stop everything.
 inline constexpr Millis late_quit = 1'000;
 // After TERM the keeper waits so long for masters and instances, then kills.

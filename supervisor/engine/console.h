@@ -88,8 +88,9 @@ class Console {
     virtual std::vector<model::RevisionView> revisions() const = 0;
     virtual std::vector<model::NodeView> nodes() const = 0;
 
-    // Whether this generation can serve: empty, or why it cannot. GET /healthz.
-    virtual boost::asio::awaitable<std::vector<std::string>> health() = 0;
+    // Whether this generation can serve: empty, or why it cannot. `as_owner`: it must own the instances, for
+    // which it is given limits::ownership_patience. GET /healthz.
+    virtual boost::asio::awaitable<std::vector<std::string>> health(bool as_owner) = 0;
 
     // Returns an empty optional when the command has succeeded.
     virtual boost::asio::awaitable<std::optional<CommandFailure>> execute(Command command, Progress progress) = 0;

@@ -52,8 +52,13 @@ CommandFailure Operator::failure(int status, std::string message, const std::str
     return result;
 }
 
-boost::asio::awaitable<std::vector<std::string>> Operator::health() {
+boost::asio::awaitable<std::vector<std::string>> Operator::health(bool as_owner) {
+    const Millis patience_ends = monotonic_now() + limits::ownership_patience;
+    while (as_owner && !engine_.runner().active() && monotonic_now() < patience_ends) {
+        co_await engine_.runner().changed().wait(patience_ends - monotonic_now());
+    }
     std::vector<std::string> reasons = engine_.trial_problems();
+    if (as_owner && !engine_.runner().active()) reasons.push_back("it does not own the instances");
     if (engine_.runner().active()) {
         const model::State& state = engine_.runner().state();
         std::vector<model::ListenerSpec> needed;

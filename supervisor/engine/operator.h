@@ -21,7 +21,7 @@ class Operator final : public Console {
     std::vector<model::RevisionView> revisions() const override;
     std::vector<model::NodeView> nodes() const override;
 
-    boost::asio::awaitable<std::vector<std::string>> health() override;
+    boost::asio::awaitable<std::vector<std::string>> health(bool as_owner) override;
     boost::asio::awaitable<std::optional<CommandFailure>> execute(Command command, Progress progress) override;
     std::unique_ptr<Subscription<model::EventView>> follow_events(std::uint64_t after) override;
     std::unique_ptr<Subscription<model::LogLineView>> follow_logs(std::string service, std::optional<std::uint32_t> ordinal, std::size_t lines) override;

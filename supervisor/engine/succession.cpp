@@ -104,27 +104,29 @@ void Succession::start_candidate(const std::string& binary) {
 }
 
 void Succession::probe(std::uint32_t generation) {
-    if (std::exchange(probing_, generation) == generation) return;
+    // An answer counts in the phase it was asked for: one on trial has not yet shown that it can own.
+    const Asked asked{generation, upgrade_.since};
+    if (std::exchange(probing_, asked) == asked) return;
     run::ProbeTarget target;
     target.address = {model::Family::unix_path, trial_socket_, 0};
     target.type = model::ProbeType::http;
-    target.path = "/healthz";
+    target.path = upgrade_.phase == UpgradePhase::handed ? "/healthz?owner=true" : "/healthz";
     // The trial has one deadline for everything; the soak has none for a single probe.
     const Millis left = upgrade_.phase == UpgradePhase::trial ? upgrade_.deadline - monotonic_now() : probe_timeout;
     target.timeout = std::clamp<Millis>(left, 1, probe_timeout);
     model::Address source;
     auto socket = sys::probe_socket(target.address, source);
     if (!socket) {
-        probing_ = 0;
-        return handle(plan::CandidateProbed{socket.error().message()});
+        probing_.reset();
+        return handle(plan::CandidateProbed{socket.error().message(), generation});
     }
-    auto done = [this, alive = alive_, generation](std::exception_ptr, Result<void> result) {
-        if (!*alive) return;
-        if (probing_ == generation) probing_ = 0;
-        if (upgrade_.generation != generation) return;
+    auto done = [this, alive = alive_, asked](std::exception_ptr, Result<void> result) {
+        if (!*alive || probing_ != asked) return;
+        probing_.reset();
+        if (upgrade_.generation != asked.generation || upgrade_.since != asked.since) return;
         std::string failure = result ? std::string() : result.error().message();
         if (!failure.empty() && !last_words_.empty()) failure += " (" + last_words_ + ")";
-        handle(plan::CandidateProbed{failure});
+        handle(plan::CandidateProbed{failure, asked.generation});
     };
     boost::asio::co_spawn(context_, run::probe(std::move(*socket), target), std::move(done));
 }

@@ -6,6 +6,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include <boost/asio/io_context.hpp>
@@ -39,6 +40,12 @@ class Succession {
     std::string take_last_words() { return std::exchange(last_words_, {}); }
 
   private:
+    struct Asked {
+        std::uint32_t generation;
+        Millis since;  // of the phase
+        bool operator==(const Asked&) const = default;
+    };
+
     void act(const plan::UpgradeAction& action);
     void start_candidate(const std::string& binary);
     void probe(std::uint32_t generation);
@@ -59,7 +66,7 @@ class Succession {
     boost::asio::steady_timer deadline_;
     boost::asio::steady_timer soak_;
     std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // false when probes outlive this object
-    std::uint32_t probing_ = 0;  // the generation whose answer is awaited
+    std::optional<Asked> probing_;  // whose answer is awaited
 };
 
 // Names under which the keeper holds what an upgrade needs.

@@ -374,7 +374,9 @@ void Keeper::handle(Master& master, const Message& message, std::vector<sys::Uni
             const auto request = message.body<Transfer>();
             const bool allowed = master.generation == state_.owner || (incumbent && request && request->generation == master.generation);
             if (!request || !allowed || !state_.masters.contains(request->generation)) return refuse(master, message, "not the owner");
-            return give(request->generation);
+            // Who owns already has been told so; a new fence would make void what it is asking for at this moment.
+            if (request->generation != state_.owner) give(request->generation);
+            return;
         }
         default: break;
     }

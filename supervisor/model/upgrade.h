@@ -1,6 +1,6 @@
 // The upgrade of the supervisor's own binary, as its old master (the standby-to-be) sees and judges it.
 //
-//          USR2              proved                 WINCH                  QUIT
+//          USR2              proved              WINCH, QUIT          QUIT, confirmed
 //   idle ────────▶ trial ──────────────▶ proved ─────────────▶ handed ─────────────▶ committed
 //    ▲               │                   │  ▲  ▲                 │ │  the old master ends
 //    │  fails, hangs │  the new one ends │  │  └──────HUP────────┘ │
@@ -11,7 +11,8 @@
 // idle       one generation
 // trial      the new master loads, takes the listeners, and must pass the probe before the deadline
 // proved     both could serve; the old one owns the instances
-// handed     the new one owns the instances; the old one stands by to take them back
+// handed     the new one owns the instances; the old one stands by to take them back. It is confirmed when
+//            it has answered a probe as their owner; before that nobody leaves
 // committed  the old one leaves; nothing of it remains. Should the new one end before it has left, it stays (idle)
 //
 // In `automatic` upgrades (`baton upgrade`, mode = "auto") the old master takes the steps itself, and
@@ -46,7 +47,6 @@ inline constexpr std::array upgrade_edges{
     UpgradeEdge{UpgradePhase::handed, UpgradePhase::proved},
     UpgradeEdge{UpgradePhase::handed, UpgradePhase::idle},
     UpgradeEdge{UpgradePhase::handed, UpgradePhase::committed},
-    UpgradeEdge{UpgradePhase::proved, UpgradePhase::committed},
     UpgradeEdge{UpgradePhase::committed, UpgradePhase::idle},
 };
 
@@ -58,12 +58,13 @@ struct Upgrade {
     bool automatic = false;
     Millis soak = 0;
     std::string binary;
-    bool quit_requested = false;   // QUIT came during the trial: commit when it is proved
+    bool quit_requested = false;   // QUIT came: commit as soon as the new one is confirmed
+    bool confirmed = false;        // handed: it has answered well as the owner
     bool ending = false;           // the new master was told to end, or will be when its number is known; its exit is awaited
     std::string verdict;           // of the last upgrade: "committed", or why it was taken back
 };
 BOOST_DESCRIBE_STRUCT(Upgrade, (),
-                      (phase, generation, since, deadline, automatic, soak, binary, quit_requested, ending, verdict))
+                      (phase, generation, since, deadline, automatic, soak, binary, quit_requested, confirmed, ending, verdict))
 using boost::describe::operators::operator==;
 
 }  // namespace baton::model

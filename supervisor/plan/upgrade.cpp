@@ -63,9 +63,10 @@ class Machine {
             become(UpgradePhase::proved);
             report("upgrade.proved", fmt::format("generation {} could serve", upgrade_.generation));
             if (upgrade_.automatic || upgrade_.quit_requested) hand_over();
-            if (upgrade_.quit_requested) commit();
-        } else if (upgrade_.phase == UpgradePhase::handed && !event.failure.empty()) {
-            go_back("it failed a probe after it took over: " + event.failure);
+        } else if (upgrade_.phase == UpgradePhase::handed) {
+            if (!event.failure.empty()) return go_back("it failed a probe after it took over: " + event.failure);
+            upgrade_.confirmed = true;
+            if (upgrade_.quit_requested || now_ >= upgrade_.deadline) commit();
         }
     }
     void operator()(const CandidateGone& event) {
@@ -88,6 +89,7 @@ class Machine {
         act(TakeInstances{});
         become(UpgradePhase::proved);
         upgrade_.automatic = false;
+        upgrade_.quit_requested = false;
         report("upgrade.taken_back", fmt::format("this generation owns the instances again; generation {} stands by", upgrade_.generation));
     }
     void operator()(const CommitAsked&) {
@@ -95,8 +97,11 @@ class Machine {
             case UpgradePhase::trial:
                 upgrade_.quit_requested = true;
                 return report("upgrade.queued", "QUIT: carried out when the new generation has proved itself");
-            case UpgradePhase::proved: hand_over(); return commit();
-            case UpgradePhase::handed: return commit();
+            case UpgradePhase::proved: upgrade_.quit_requested = true; return hand_over();
+            case UpgradePhase::handed:
+                upgrade_.quit_requested = true;
+                if (upgrade_.confirmed) commit();
+                return;
             case UpgradePhase::idle:
             case UpgradePhase::committed: return;
         }
@@ -139,6 +144,7 @@ class Machine {
         upgrade_.phase = to;
         upgrade_.since = now_;
         upgrade_.deadline = never;
+        upgrade_.confirmed = false;
     }
     void hand_over() {
         become(UpgradePhase::handed);
@@ -147,9 +153,11 @@ class Machine {
         report("upgrade.handed", fmt::format("generation {} owns the instances{}", upgrade_.generation,
                                              upgrade_.automatic ? fmt::format("; soaking for {}", format_duration(upgrade_.soak)) : ""));
         act(GiveInstances{upgrade_.generation});
+        act(ProbeCandidate{upgrade_.generation});
     }
     void commit() {
         become(UpgradePhase::committed);
+        upgrade_.quit_requested = false;
         upgrade_.verdict = "committed";
         act(LeaveForGood{});
     }
@@ -199,7 +207,9 @@ bool overtook_commit(const Upgrade& upgrade, Millis now) {
 }
 
 Millis next_deadline(const Upgrade& upgrade) {
-    return upgrade.phase == UpgradePhase::trial || upgrade.phase == UpgradePhase::handed ? upgrade.deadline : never;
+    // The soak's end waits for the answer that confirms, which has a deadline of its own.
+    const bool runs = upgrade.phase == UpgradePhase::trial || (upgrade.phase == UpgradePhase::handed && upgrade.confirmed);
+    return runs ? upgrade.deadline : never;
 }
 
 }  // namespace baton::plan

@@ -33,7 +33,7 @@ struct CandidateGone {
     std::uint32_t generation = 0;
     std::string how;
 };
-// The result of a probe of the new master, through the sockets it inherited.
+// The result of a probe of the new master, as what it is in the present phase: one on trial, or the owner.
 struct CandidateProbed {
     std::string failure;           // empty: it answered well
     std::uint32_t generation = 0;  // whom the probe was meant for; 0: the present candidate

@@ -39,6 +39,14 @@ TEST_F(Documents, ill_health_names_the_reasons) {
     EXPECT_EQ(model::decode<model::ProblemView>(response.body)->errors.size(), 2U);
 }
 
+TEST_F(Documents, health_of_an_owner_is_asked_for_apart) {
+    on_server([this] { console_.no_owner = {"it does not own the instances"}; });
+    EXPECT_EQ(Client::get(path(), "/healthz").status, 200);
+    EXPECT_EQ(Client::get(path(), "/healthz?owner=false").status, 200);
+    expect_problem(Client::get(path(), "/healthz?owner=true"), 503, "does not own the instances");
+    expect_problem(Client::get(path(), "/healthz?owner=1"), 400, "'owner' must be true or false");
+}
+
 TEST_F(Documents, status_is_the_view) {
     const auto response = Client::get(path(), "/v1/status");
     EXPECT_EQ(response.status, 200);

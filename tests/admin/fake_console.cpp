@@ -14,12 +14,12 @@ FakeConsole::FakeConsole(asio::io_context& context)
       context_(context),
       gate_(context, asio::steady_timer::time_point::max()) {}
 
-asio::awaitable<std::vector<std::string>> FakeConsole::health() {
+asio::awaitable<std::vector<std::string>> FakeConsole::health(bool as_owner) {
     if (health_hangs) {
         asio::steady_timer forever(context_, asio::steady_timer::time_point::max());
         co_await forever.async_wait(asio::as_tuple(asio::use_awaitable));
     }
-    co_return ill;
+    co_return as_owner ? no_owner : ill;
 }
 
 const Script& FakeConsole::script_of(const engine::Command& command) const {

@@ -117,7 +117,7 @@ class FakeConsole final : public engine::Console {
     std::vector<model::GenerationView> generations() const override { return shown.generations; }
     std::vector<model::RevisionView> revisions() const override { return shown_revisions; }
     std::vector<model::NodeView> nodes() const override { return {shown.node}; }
-    boost::asio::awaitable<std::vector<std::string>> health() override;
+    boost::asio::awaitable<std::vector<std::string>> health(bool as_owner) override;
     boost::asio::awaitable<std::optional<engine::CommandFailure>> execute(engine::Command command,
                                                                           engine::Progress progress) override;
     std::unique_ptr<engine::Subscription<model::EventView>> follow_events(std::uint64_t after) override;
@@ -132,7 +132,8 @@ class FakeConsole final : public engine::Console {
     model::StatusView shown;
     std::vector<model::ListenerView> shown_listeners;
     std::vector<model::RevisionView> shown_revisions;
-    std::vector<std::string> ill;  // why health() says no
+    std::vector<std::string> ill;       // why health() says no
+    std::vector<std::string> no_owner;  // and why when it should be the owner
     bool health_hangs = false;
 
     Script script;                          // of the commands to come

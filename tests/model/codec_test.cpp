@@ -102,7 +102,7 @@ Upgrade full_upgrade() {
     upgrade.automatic = true;
     upgrade.soak = 10'000;
     upgrade.binary = "/usr/sbin/batond";
-    upgrade.quit_requested = upgrade.ending = true;
+    upgrade.quit_requested = upgrade.confirmed = upgrade.ending = true;
     upgrade.verdict = "committed";
     return upgrade;
 }

@@ -119,6 +119,7 @@ std::string tell(const Upgrade& upgrade, Millis now) {
     if (upgrade.generation != 0) line += fmt::format(" generation {}", upgrade.generation);
     if (upgrade.automatic) line += " automatic";
     if (upgrade.quit_requested) line += " quit-queued";
+    if (upgrade.confirmed) line += " confirmed";
     if (upgrade.ending) line += " ending";
     if (next_deadline(upgrade) != never) line += left(next_deadline(upgrade), now);
     if (!upgrade.verdict.empty()) line += fmt::format(" verdict \"{}\"", upgrade.verdict);

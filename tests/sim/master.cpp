@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/limits.h"
 #include "model/codec.h"
 #include "telling.h"
 #include "world.h"
@@ -206,7 +207,7 @@ void Master::act(const plan::UpgradeAction& action) {
     if (const auto* start = std::get_if<plan::StartCandidate>(&action)) {
         keeper.start_master(generation_, fence_, start->binary, world_.now());
     } else if (const auto* ask = std::get_if<plan::ProbeCandidate>(&action)) {
-        probe_ = Probe{ask->generation, world_.now() + world_.random().between(1, 200)};
+        ask_candidate(ask->generation);
     } else if (const auto* end = std::get_if<plan::EndCandidate>(&action)) {
         keeper.end_master(generation_, end->generation);
     } else if (const auto* give = std::get_if<plan::GiveInstances>(&action)) {
@@ -247,9 +248,15 @@ bool Master::work(bool eager) {
         return true;
     }
     if (probe_ && probe_->due <= now) {
-        const std::uint32_t generation = probe_->generation;
-        probe_.reset();
-        handle(plan::CandidateProbed{world_.probe_master(generation), generation});
+        // In `handed` it must answer as the owner, and is given some time to become it.
+        const bool as_owner = upgrade_.phase == model::UpgradePhase::handed;
+        std::string failure = world_.probe_master(probe_->generation, as_owner);
+        if (failure == not_owner && now < probe_->due_as_owner) {
+            probe_->due = std::min(now + 50, probe_->due_as_owner);
+            return true;
+        }
+        const std::uint32_t generation = std::exchange(probe_, {})->generation;
+        handle(plan::CandidateProbed{std::move(failure), generation});
         return true;
     }
     soak(eager);
@@ -273,7 +280,11 @@ void Master::soak(bool eager) {
     if (upgrade_.phase != model::UpgradePhase::handed || probe_ || world_.now() < next_soak_) return;
     if (!eager && !world_.random().chance(200)) return;
     next_soak_ = world_.now() + 250;
-    probe_ = Probe{upgrade_.generation, world_.now() + world_.random().between(1, 100)};
+    ask_candidate(upgrade_.generation);
+}
+
+void Master::ask_candidate(std::uint32_t generation) {
+    probe_ = Probe{generation, world_.now() + world_.random().between(1, 200), world_.now() + limits::ownership_patience};
 }
 
 bool Master::observe(bool eager) {

@@ -64,6 +64,7 @@ class Master {
     bool observe(bool eager);
     bool on_trial();
     void soak(bool eager);
+    void ask_candidate(std::uint32_t generation);
 
     void hear(const OwnerIs& message);
     void hear(const SpawnDone& message);
@@ -76,6 +77,7 @@ class Master {
     struct Probe {
         std::uint32_t generation = 0;
         Millis due = 0;
+        Millis due_as_owner = 0;  // then one that does not own the instances yet has failed
     };
 
     World& world_;

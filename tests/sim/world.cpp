@@ -148,7 +148,8 @@ void World::run_quietly(Millis for_at_most, const std::string& until_what, const
             const auto incumbent = masters_.find(keeper_.incumbent());
             if (incumbent != masters_.end()) {
                 const auto phase = incumbent->second->upgrade().phase;
-                if (phase == model::UpgradePhase::proved || phase == model::UpgradePhase::handed) {
+                const bool asked = incumbent->second->upgrade().quit_requested;
+                if (!asked && (phase == model::UpgradePhase::proved || phase == model::UpgradePhase::handed)) {
                     incumbent->second->handle(plan::CommitAsked{});
                     continue;
                 }
@@ -265,10 +266,11 @@ std::optional<model::Event> World::observe(const model::Service& service, const 
     return event;
 }
 
-std::string World::probe_master(std::uint32_t generation) {
+std::string World::probe_master(std::uint32_t generation, bool as_owner) {
     const auto found = masters_.find(generation);
     if (found == masters_.end()) return "connection refused";
     if (found->second->quality() == Quality::fails_probe || found->second->quality() == Quality::hangs) return "HTTP status 500";
+    if (as_owner && !found->second->active()) return not_owner;
     return "";
 }
 

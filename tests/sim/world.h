@@ -23,6 +23,9 @@ struct Broken {
     std::string what;
 };
 
+// How a master answers that should own the instances and does not.
+inline constexpr const char* not_owner = "it does not own the instances";
+
 // One run of a program.
 struct Process {
     std::uint64_t id = 0;
@@ -67,7 +70,7 @@ class World final : public KeeperHands {
     void next_program(const model::ServiceSpec& spec) { program_ = spec; }
     // What is to be seen of an instance now.
     std::optional<model::Event> observe(const model::Service& service, const model::Instance& instance, bool eager);
-    std::string probe_master(std::uint32_t generation);
+    std::string probe_master(std::uint32_t generation, bool as_owner);
     void mend(model::Configuration& configuration, const model::State& state);
     void check_step(const model::State& state, const model::Event& event);
 
