@@ -137,6 +137,40 @@ def answers_500(sandbox):
     taken_back(sandbox, candidate(), "it failed its probe: HTTP 500", environment={"BATON_BAD_MASTER": "500"})
 
 
+def without_soak(sandbox, mode, why):
+    """What fails only once it owns the instances is taken back although nobody asked for a soak."""
+    baton, _, address = sandbox.running_web(2, own_binary=True, environment={"BATON_BAD_MASTER": mode})
+    load = sandbox.load(address, ["post:4", "new:4"])
+    master, pids, bad = baton.master(), baton.pids(), candidate()(sandbox)
+    result = baton.run("upgrade", "--binary", bad, "--soak", "0s", check=False)
+    assert result.returncode == 1 and re.search(rf"was taken back: (?:{why})", result.stderr), result
+    baton.await_single()
+    assert baton.master() == master and baton.pids() == pids
+    # By hand: QUIT as soon as it could serve.
+    baton.install_binary(bad)
+    last = baton.last_event()
+    master.kill(signal.SIGUSR2)
+    baton.await_event("upgrade.proved", after=last)
+    master.kill(signal.SIGQUIT)
+    returned = baton.await_event("upgrade.returned", after=last)
+    assert re.match(why, returned["text"]), returned
+    baton.await_single()
+    assert baton.master() == master and baton.pids() == pids
+    load.stop(at_least=200)
+
+
+def crashes_as_owner(sandbox):
+    without_soak(sandbox, "crash-owner", "it ended: killed by signal 6|it failed a probe after it took over: ")
+
+
+def hangs_as_owner(sandbox):
+    without_soak(sandbox, "hang-owner", "it failed a probe after it took over: no answer within|it ended: killed by signal 9")
+
+
+def answers_500_as_owner(sandbox):
+    without_soak(sandbox, "500-owner", "it failed a probe after it took over: HTTP 500")
+
+
 def cannot_load_the_configuration(sandbox):
     baton, config, address = sandbox.running_web(2)
     load = sandbox.load(address, ["post:4", "new:4"])
@@ -153,4 +187,5 @@ def cannot_load_the_configuration(sandbox):
 
 
 main(exits, exits_with_success, hangs, is_garbage, is_empty, is_missing, is_a_pipe, is_not_executable,
-     cannot_load_the_configuration, crashes_after_ready, hangs_after_ready, answers_500)
+     cannot_load_the_configuration, crashes_after_ready, hangs_after_ready, answers_500,
+     crashes_as_owner, hangs_as_owner, answers_500_as_owner)
