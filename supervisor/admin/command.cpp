@@ -54,6 +54,7 @@ void CommandRun::finish() {
         last_.text = failure_->message;
         last_.details = failure_->details;
         last_.status = failure_->status;
+        if (!failure_->phase.empty()) last_.phase = failure_->phase;
     } else {
         last_.percent = 100;
     }

@@ -39,6 +39,10 @@ inline constexpr Millis late_quit = 1'000;
 // After TERM the keeper waits so long for masters and instances, then kills.
 inline constexpr Millis fast_stop_grace = 1'500;
 
+// --- engine ---
+// Wait before a state that could not be stored (no descriptor or memory was left) is stored again.
+inline constexpr Millis store_retry_interval = 100;
+
 // --- configuration ---
 inline constexpr std::size_t configuration_bytes = 4 * 1024 * 1024;
 inline constexpr std::size_t included_files = 256;

@@ -76,7 +76,8 @@ void read_command(Table& table, model::ServiceSpec& spec) {
 }
 
 void read_environment(Table& table, model::ServiceSpec& spec) {
-    if (!table.pairs("environment", spec.environment)) return;
+    // One that has a wrong value does not hide what is wrong with the others.
+    table.pairs("environment", spec.environment);
     for (const auto& [name, value] : spec.environment) {
         if (name.empty() || name.find('=') != std::string::npos) {
             table.problem("environment",

@@ -175,7 +175,7 @@ bool Table::pairs(std::string_view key, std::map<std::string, std::string>& to) 
             values.emplace(one.key, *value);
         }
     }
-    if (good) to = std::move(values);
+    to = std::move(values);
     return good;
 }
 

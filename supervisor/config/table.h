@@ -38,6 +38,7 @@ class Table {
     bool text(std::string_view key, std::string& to);  // may be empty
     bool nonempty(std::string_view key, std::string& to);
     bool texts(std::string_view key, std::vector<std::string>& to);
+    // `to` gets those that are right also where others are not.
     bool pairs(std::string_view key, std::map<std::string, std::string>& to);
     bool number(std::string_view key, double& to, double least, double most);
     bool duration(std::string_view key, Millis& to, Millis least = 0);

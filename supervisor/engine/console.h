@@ -62,6 +62,7 @@ struct CommandFailure {
     int status = 409;  // HTTP: 400 bad request, 404 no such thing, 409 refused or failed, 503 not the owner
     std::string message;
     std::vector<std::string> details;
+    std::string phase = {};  // in which it failed; empty: the last that Progress was told
 };
 
 // Follows events or log lines: `next` waits for the next one. Slow readers lose the oldest and are told

@@ -290,8 +290,8 @@ void Engine::clear_away(const std::map<std::string, sys::UniqueFd>& held) {
     if (!greeting_.others.empty()) return;
     if (held.contains(trial_socket_name)) link_.release(trial_socket_name);
     if (!held.contains(old_configuration_name)) return;
-    link_.release(old_configuration_name);
     link_.replace_keeper();  // its program may still be the one before this generation's
+    link_.release(old_configuration_name);
 }
 
 void Engine::open_journal() {
@@ -304,7 +304,9 @@ void Engine::open_journal() {
 }
 
 // Why a start failed, for whoever started it: the log may be a file.
-void Engine::tell_starter(const std::string& why) {
+void Engine::tell_starter(std::string why) {
+    const auto other = greeting_.incarnation == 0 && incumbent() ? pid_file_->other() : std::nullopt;
+    if (other) why += fmt::format("; batond runs with this configuration already, it seems: {} names process {}, which lives", configuration_->supervisor.pid_file, *other);
     log_.error("{}", why);
     if (!configuration_->supervisor.log.file.empty()) std::fprintf(stderr, "batond: %s\n", why.c_str());
 }
@@ -360,6 +362,9 @@ void Engine::leave(int status) {
         std::remove(configuration_->supervisor.admin_socket.c_str());
         pid_file_->remove();
     }
+    if (!runner_->active()) runner_->abandon_rehearsal();
+    // One that stands by may leave without a commit, when everything is stopped.
+    if (role() == Role::standby) pid_file_->remove_aside();
     events_.flush();
     events_.close();
     const model::Upgrade& upgrade = succession_->upgrade();
@@ -401,12 +406,13 @@ void Engine::master_gone(std::uint32_t generation, std::string how, bool left) {
 void Engine::commit_to_keeper() {
     events_.announce("upgrade.committed", fmt::format("generation {}", greeting_.generation), "the generation before it has left", false);
     events_.flush();
+    // What is held is the sign to a replacement of this master that the keeper has to be asked: it goes after that.
+    link_.replace_keeper();
     link_.release(trial_socket_name);
     link_.release(old_configuration_name);
     std::remove((configuration_->supervisor.admin_socket + ".trial").c_str());
     trial_.reset();
     if (runner_->active()) hooks_.serve({{admin_socket_name, &admin_}});
-    link_.replace_keeper();
 }
 
 void Engine::on_told(std::uint32_t generation, const std::string& text) {

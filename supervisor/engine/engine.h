@@ -98,7 +98,7 @@ class Engine final : public KeeperNews {
     void give_up(bool still_owner);
     void leave(int status);
     Result<void> serve_admin(std::map<std::string, sys::UniqueFd> held);
-    void tell_starter(const std::string& why);
+    void tell_starter(std::string why);
     void open_journal();
     void commit_to_keeper();
     void master_gone(std::uint32_t generation, std::string how, bool left);

@@ -42,6 +42,21 @@ Millis patience(const Service& service) {
     return revision->spec.rollout.deadline + revision->spec.stop.drain_timeout + revision->spec.stop.kill_timeout;
 }
 
+// Of a service that is not wanted: what stands against it.
+std::string why_not_wanted(const model::State& state, const Service& service) {
+    if (state.counters.stopping) return "everything is being stopped";
+    if (service.removed) return "it has left the configuration";
+    if (service.stopped) return "it is stopped (`baton start` starts it)";
+    const model::ServiceSpec& spec = find_revision(service, service.current)->spec;
+    if (!spec.enabled) return "it is disabled";
+    for (const std::string& name : spec.depends_on) {
+        const auto needed = state.services.find(name);
+        if (needed == state.services.end() || plan::wanted(state, needed->second)) continue;
+        return fmt::format("it depends on {}, which is not to run: {}", name, why_not_wanted(state, needed->second));
+    }
+    return "it is not wanted";
+}
+
 }  // namespace
 
 Operator::Operator(Engine& engine) : engine_(engine) {}
@@ -107,19 +122,20 @@ Operator::Outcome Operator::reload(ReloadCommand command, Progress progress) {
         if (!before.contains(name) || resized || service.phase != RolloutPhase::settled) moving[name] = service.rejected.revision;
     }
     std::optional<CommandFailure> failed;
-    const auto take = [&failed](std::optional<CommandFailure> other) {
+    const auto take = [&failed](const std::string& name, std::optional<CommandFailure> other) {
         if (!other) return;
+        other->phase = "service " + name;  // the last one that was told of may be another's
         if (failed) failed->details.push_back(other->message);
         if (!failed) failed = std::move(other);
     };
     for (const auto& [name, rejected] : moving) {
         if (!state.services.contains(name)) continue;
         auto outcome = co_await settled(name, rejected, progress);
-        take(std::move(outcome));
+        take(name, std::move(outcome));
     }
     for (const std::string& name : leaving) {
         auto outcome = co_await stopped(name, progress);
-        take(std::move(outcome));
+        take(name, std::move(outcome));
     }
     co_return failed;
 }
@@ -152,7 +168,7 @@ Operator::Outcome Operator::settled(std::string name, std::uint64_t rejected_bef
             co_return std::nullopt;
         }
         if (!plan::wanted(engine_.runner().state(), service)) {
-            co_return CommandFailure{409, fmt::format("service {} is not to run: it, or what it depends on, is stopped or disabled", name), {}};
+            co_return CommandFailure{409, fmt::format("service {} is not to run: {}", name, why_not_wanted(engine_.runner().state(), service)), {}};
         }
         for (const Instance& instance : service.instances) {
             if (instance.state != InstanceState::failed) continue;

@@ -6,6 +6,8 @@
 #include <cstdio>
 #include <fstream>
 
+#include "sys/process.h"
+
 namespace baton::engine {
 
 PidFile::PidFile(std::string path) : path_(std::move(path)), aside_(path_ + ".oldbin") {}
@@ -34,6 +36,13 @@ Result<void> PidFile::restore() {
     if (std::rename(aside_.c_str(), path_.c_str()) == 0) return {};
     if (errno == ENOENT) return write();
     return Error::system("rename " + aside_ + " to " + path_, errno);
+}
+
+std::optional<pid_t> PidFile::other() const {
+    std::ifstream file(path_);
+    pid_t pid = 0;
+    if (!(file >> pid) || pid == ::getpid() || !sys::title_of(pid).starts_with("batond: ")) return {};
+    return pid;
 }
 
 void PidFile::remove() {

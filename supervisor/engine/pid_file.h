@@ -2,7 +2,9 @@
 // never sees half a number; a failure is told and stops nothing.
 #pragma once
 
+#include <optional>
 #include <string>
+#include <sys/types.h>
 
 #include "base/result.h"
 
@@ -17,6 +19,8 @@ class PidFile {
     Result<void> set_aside();           // PATH becomes PATH.oldbin
     // PATH.oldbin becomes PATH again; where there is none, PATH is written.
     Result<void> restore();
+    // Another batond that lives, if PATH names one.
+    std::optional<pid_t> other() const;
     void remove();        // PATH, if it names this process
     void remove_aside();  // PATH.oldbin
 

@@ -6,11 +6,13 @@
 #include <algorithm>
 #include <array>
 #include <cstdlib>
+#include <optional>
 
 #include <fmt/core.h>
 
 #include "base/limits.h"
 #include "sys/process.h"
+#include "sys/spawn.h"
 
 namespace baton::engine {
 
@@ -146,7 +148,11 @@ Result<void> Processes::start(const model::State& state, const model::Service& s
     if (!listening) return listening.error();
     auto pipe = sys::make_pipe();
     if (!pipe) return pipe.error();
-    auto notify = run::NotifySocket::create(plan.notify_path);
+    // Nobody else may fill its queue. A program that is started as root may have become anybody when it speaks.
+    std::optional<std::uint32_t> speaker;
+    if (::geteuid() != 0) speaker = ::geteuid();
+    if (body.uid != sys::unchanged_id && body.uid != 0) speaker = body.uid;
+    auto notify = run::NotifySocket::create(plan.notify_path, speaker);
     if (!notify) return notify.error();
 
     Open& open = open_[instance.id];

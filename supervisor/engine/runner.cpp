@@ -69,6 +69,7 @@ Runner::Runner(boost::asio::io_context& context, KeeperLink& link, Log& log, Eve
                   [this](const std::string& instance, std::string_view line) { events_.line(instance, line); }}),
       probes_(context, sockets_, log, [this](model::Event event) { post(std::move(event)); }),
       changed_(context),
+      retry_(context),
       deadline_(context),
       queues_(context) {}
 
@@ -100,10 +101,19 @@ void Runner::end_rehearsal() {
     if (!active_) sockets_.drop_copies();
 }
 
+void Runner::abandon_rehearsal() {
+    if (!active_) sockets_.abandon();
+}
+
 Result<void> Runner::load(std::map<std::string, sys::UniqueFd>& held) {
     state_ = model::State{};
     stored_.clear();
     if (!held.contains(counters_name)) return {};
+    const auto written = load_held<model::StateVersion>(held, counters_name);
+    if (!written) return written.error();
+    if (written->version > model::state_version) {
+        return failed(fmt::format("the state is of version {}, written by a newer batond; this one knows versions up to {}", written->version, model::state_version));
+    }
     auto counters = load_held<model::Counters>(held, counters_name);
     if (!counters) return counters.error();
     state_.counters = std::move(*counters);
@@ -171,6 +181,9 @@ void Runner::adopt_processes(std::map<std::string, sys::UniqueFd>& held) {
 void Runner::suspend() {
     active_ = false;
     queue_.clear();
+    decided_ = {};
+    unstored_ = false;
+    retry_.cancel();
     deadline_.cancel();
     queues_.cancel();
     probes_.stop_all();
@@ -203,6 +216,10 @@ void Runner::not_held(const std::string& name) {
 void Runner::post(model::Event event) {
     if (!active_) return;
     queue_.push_back(std::move(event));
+    schedule();
+}
+
+void Runner::schedule() {
     if (std::exchange(scheduled_, true)) return;
     boost::asio::post(context_, [this] { turn(); });
 }
@@ -225,23 +242,37 @@ void Runner::apply(model::Event event) {
 
 void Runner::turn() {
     scheduled_ = false;
-    if (!active_) return;
-    std::vector<model::Action> actions;
-    std::set<std::string> touched;
+    // While a turn waits for the state to be stored, the events wait for that turn.
+    if (!active_ || unstored_) return;
     while (!queue_.empty()) {
         const model::Event event = std::move(queue_.front());
         queue_.pop_front();
         plan::Outcome outcome = plan::step(state_, event, monotonic_now());
-        touched.merge(outcome.touched);
-        for (model::Action& action : outcome.actions) actions.push_back(std::move(action));
+        decided_.touched.merge(outcome.touched);
+        for (model::Action& action : outcome.actions) decided_.actions.push_back(std::move(action));
     }
-    store(touched);
-    sockets_.settle(state_, touched);
-    for (const model::Action& action : actions) act(action);
+    finish();
+}
+
+void Runner::finish() {
+    const auto stored = store(decided_.touched);
+    if (!stored) {
+        if (!std::exchange(unstored_, true)) log_.error("the state could not be stored ({}); nothing is done until it is", stored.error().message());
+        retry_.expires_after(std::chrono::milliseconds(limits::store_retry_interval));
+        retry_.async_wait([this](boost::system::error_code ec) {
+            if (!ec && active_ && unstored_) finish();
+        });
+        return;
+    }
+    if (std::exchange(unstored_, false)) log_.info("the state is stored again");
+    const Decided decided = std::exchange(decided_, {});
+    sockets_.settle(state_, decided.touched);
+    for (const model::Action& action : decided.actions) act(action);
     probes_.settle(state_);
     look_at_queues();
     arm();
     changed_.ring();
+    if (!queue_.empty()) schedule();
     if (state_.counters.stopping && plan::all_stopped(state_) && on_stopped_) boost::asio::post(context_, on_stopped_);
 }
 
@@ -264,29 +295,28 @@ void Runner::act(const model::Action& action) {
     }
 }
 
-void Runner::store(const std::set<std::string>& touched) {
-    store_one(counters_name, model::encode(state_.counters));
-    if (auto bytes = model::encode(state_.configuration); stored_[configuration_name] != bytes) store_one(configuration_name, bytes);
+Result<void> Runner::store(const std::set<std::string>& touched) {
+    if (auto done = store_one(counters_name, model::encode(state_.counters)); !done) return done;
+    if (auto done = store_one(configuration_name, model::encode(state_.configuration)); !done) return done;
     for (const std::string& name : touched) {
         const auto service = state_.services.find(name);
         if (service != state_.services.end()) {
-            store_one(service_prefix + name, model::encode(service->second));
+            if (auto done = store_one(service_prefix + name, model::encode(service->second)); !done) return done;
         } else if (stored_.erase(service_prefix + name) > 0) {
             link_.release(service_prefix + name);
         }
     }
+    return {};
 }
 
-void Runner::store_one(const std::string& name, const std::string& bytes) {
+Result<void> Runner::store_one(const std::string& name, const std::string& bytes) {
     std::string& last = stored_[name];
-    if (last == bytes) return;
+    if (last == bytes) return {};
     auto memory = sys::sealed_memory("baton-state", bytes);
-    if (!memory) {
-        log_.error("the state could not be stored ({}): {}", name, memory.error().message());
-        return;
-    }
+    if (!memory) return memory.error().context(name);
     link_.hold(name, *memory);
     last = bytes;
+    return {};
 }
 
 // No event tells that a queue is empty; while somebody waits for it, it is looked at.
@@ -311,7 +341,7 @@ void Runner::look_at_queues() {
     queues_.expires_after(std::chrono::milliseconds(queue_look_interval));
     queues_.async_wait([this](boost::system::error_code ec) {
         looking_ = false;
-        if (!ec && active_) look_at_queues();
+        if (!ec && active_ && !unstored_) look_at_queues();
     });
 }
 

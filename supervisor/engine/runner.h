@@ -2,7 +2,8 @@
 // in the master that owns the instances.
 //
 // The order within a turn is the promise: the keeper has the new state before anything is asked of it,
-// and the steering tables are right before anything is told to go.
+// and the steering tables are right before anything is told to go. Where the state cannot be stored (no
+// descriptor or memory is left), nothing of the turn is done until it is, and later events wait.
 #pragma once
 
 #include <deque>
@@ -10,6 +11,7 @@
 #include <map>
 #include <set>
 #include <string>
+#include <vector>
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -37,6 +39,8 @@ class Runner {
     std::vector<std::string> rehearse(std::map<std::string, sys::UniqueFd>& held, const model::Configuration& own);
     // Drops those copies again, so that no socket is kept open by one that does not use it.
     void end_rehearsal();
+    // The trial led to nothing: closes what was opened for it.
+    void abandon_rehearsal();
 
     // This master owns the instances from now on. `own`: the configuration to bring into force, or null
     // to go on with the one that is. Takes what it needs out of `held`.
@@ -49,7 +53,8 @@ class Runner {
     // What the keeper says of a child, posted.
     void child_started(std::uint64_t id, std::int64_t pid);
     void child_exited(std::uint64_t id, int status);
-    // The same, and its turn is over when this returns. Not from within a turn.
+    // The same, and its turn is over when this returns (unless the state could not be stored). Not from
+    // within a turn.
     void apply(model::Event event);
     // The keeper could not tell us everything: compare with what it has.
     Result<void> resync();
@@ -71,10 +76,12 @@ class Runner {
     void on_stopped(std::function<void()> callback) { on_stopped_ = std::move(callback); }
 
   private:
+    void schedule();
     void turn();
+    void finish();
     void act(const model::Action& action);
-    void store(const std::set<std::string>& touched);
-    void store_one(const std::string& name, const std::string& bytes);
+    Result<void> store(const std::set<std::string>& touched);
+    Result<void> store_one(const std::string& name, const std::string& bytes);
     Result<void> load(std::map<std::string, sys::UniqueFd>& held);
     void adopt_processes(std::map<std::string, sys::UniqueFd>& held);
     void look_at_queues();
@@ -91,6 +98,14 @@ class Runner {
     Bell changed_;
     std::deque<model::Event> queue_;
     std::map<std::string, std::string> stored_;  // what the keeper has, by name
+    // What a turn has decided and not done yet.
+    struct Decided {
+        std::vector<model::Action> actions;
+        std::set<std::string> touched;
+    };
+    Decided decided_;
+    bool unstored_ = false;  // `decided_` waits for the state to be stored
+    boost::asio::steady_timer retry_;
     boost::asio::steady_timer deadline_;
     boost::asio::steady_timer queues_;
     bool looking_ = false;

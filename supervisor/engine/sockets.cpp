@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
-#include <filesystem>
 
 #include <fmt/core.h>
 
@@ -22,12 +21,6 @@ std::string socket_name(const InstanceSocket& socket) {
     return fmt::format("socket/{:05}/{}", socket.place, socket.listener);
 }
 std::string shared_name(const std::string& identity) { return "shared/" + identity; }
-// The file of a unix socket that was ours.
-void remove_file(const std::string& identity) {
-    std::error_code ec;
-    const std::string path = identity.starts_with("unix:/") ? identity.substr(5) : std::string();
-    if (!path.empty() && std::filesystem::is_socket(path, ec)) std::filesystem::remove(path, ec);
-}
 std::string spare_name(const std::string& identity) { return "spare/" + identity; }
 
 // "kind/..." to the identity.
@@ -62,6 +55,7 @@ void Sockets::adopt(std::map<std::string, sys::UniqueFd>& held, Adoption adoptio
     for (auto& [name, fd] : own) {
         if (!known(identity_in(name))) sockets_[name] = std::move(fd);
     }
+    drop_taken_spares(adoption);
     if (steering.empty()) return;
     auto adopted = sys::Steering::adopt(std::move(steering));
     if (!adopted) {
@@ -72,6 +66,24 @@ void Sockets::adopt(std::map<std::string, sys::UniqueFd>& held, Adoption adoptio
     steering_.emplace(std::move(*adopted));
     steering_text_ = "kernel";
     if (adoption == Adoption::owner) static_cast<void>(steering_->forget_probes());
+}
+
+// A master that died just after a spare had become an instance's has left the one socket under both names.
+void Sockets::drop_taken_spares(Adoption adoption) {
+    std::set<std::uint64_t> taken;
+    for (const auto& [name, fd] : sockets_) {
+        if (!name.starts_with("socket/")) continue;
+        if (const auto cookie = sys::cookie_of(fd)) taken.insert(*cookie);
+    }
+    std::erase_if(sockets_, [&](const auto& entry) {
+        const auto& [name, fd] = entry;
+        if (!name.starts_with("spare/")) return false;
+        const auto cookie = sys::cookie_of(fd);
+        if (!cookie || !taken.contains(*cookie)) return false;
+        held_.erase(name);
+        if (adoption == Adoption::owner) link_.release(name);
+        return true;
+    });
 }
 
 // The maps of an earlier version cannot be used: new ones take over, group by group.
@@ -91,6 +103,14 @@ void Sockets::drop_copies() {
     auto own = std::exchange(sockets_, {});
     let_go();
     sockets_ = std::move(own);
+}
+
+void Sockets::abandon() {
+    for (auto entry = sockets_.begin(); entry != sockets_.end();) {
+        const std::string name = (entry++)->first;
+        if (!held_.contains(name)) close(name);
+    }
+    let_go();
 }
 
 void Sockets::let_go() {
@@ -148,8 +168,7 @@ std::vector<std::string> Sockets::prepare(const model::Configuration& configurat
     if (!problems.empty()) {
         // As if they had never been opened, the files of unix sockets too.
         for (const ListenerSpec* listener : opened) {
-            drop(steered(*listener) ? spare_name(model::identity(*listener)) : shared_name(model::identity(*listener)));
-            static_cast<void>(sys::remove_socket_file(*listener));
+            close(steered(*listener) ? spare_name(model::identity(*listener)) : shared_name(model::identity(*listener)));
         }
     }
     return problems;
@@ -177,6 +196,12 @@ void Sockets::drop(const std::string& name) {
     if (held_.erase(name) > 0 && holding_) link_.release(name);
     backlogs_.erase(name);
     sockets_.erase(name);
+}
+
+// The same, and its address is free again: a unix socket's file goes too.
+void Sockets::close(const std::string& name) {
+    if (auto removed = sys::remove_socket_file(sockets_.at(name)); !removed) log_.warning("{}", removed.error().message());
+    drop(name);
 }
 
 void Sockets::open_for(const ListenerSpec& listener, const InstanceSocket& socket) {
@@ -294,19 +319,12 @@ void Sockets::close_unused(const model::State& state) {
         const bool wanted = name.starts_with("socket/") ? used.contains(name) : configured.contains(std::string(identity_in(name)));
         if (!wanted) unused.push_back(name);
     }
-    for (const std::string& name : unused) {
-        drop(name);
-        remove_file(std::string(identity_in(name)));
-    }
+    for (const std::string& name : unused) close(name);
     if (!unused.empty()) forget_groups(state);
 }
 
 void Sockets::close_all() {
-    while (!sockets_.empty()) {
-        const std::string name = sockets_.begin()->first;
-        drop(name);
-        remove_file(std::string(identity_in(name)));
-    }
+    while (!sockets_.empty()) close(std::string(sockets_.begin()->first));
 }
 
 // A group's table is forgotten with the last program that could hold one of its sockets, not before:

@@ -28,10 +28,10 @@ class Sockets {
   public:
     Sockets(KeeperLink& link, Log& log);
 
-    // Takes what concerns it out of `held`. What it opened itself and nobody holds yet stays.
     // The keeper did not take it.
     void not_held(const std::string& name) { held_.erase(name); }
-    // On trial the steering is left as it is: it belongs to the one who owns the instances.
+    // Takes what concerns it out of `held`. What it opened itself and nobody holds yet stays. On trial the
+    // steering is left as it is: it belongs to the one who owns the instances.
     enum class Adoption { trial, owner };
     void adopt(std::map<std::string, sys::UniqueFd>& held, Adoption adoption);
     // Loads the eBPF program where no earlier master left one. Only before there is any socket: those
@@ -41,6 +41,8 @@ class Sockets {
     void let_go();
     // The same, but what it opened itself and nobody holds yet stays.
     void drop_copies();
+    // The end of a trial that led to nothing: what it opened itself goes, the files of unix sockets too.
+    void abandon();
     // "kernel", or "shared: why".
     const std::string& steering() const { return steering_text_; }
     bool kernel() const { return steering_.has_value(); }
@@ -91,6 +93,8 @@ class Sockets {
     void hold(const std::string& name, const sys::UniqueFd& fd);
     void keep(const std::string& name, sys::UniqueFd fd);
     void drop(const std::string& name);
+    void close(const std::string& name);
+    void drop_taken_spares(Adoption adoption);
     void forget_groups(const model::State& state);
     void reload_steering();
 

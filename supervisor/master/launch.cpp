@@ -137,6 +137,9 @@ int send_signal(const Options& options) {
     const std::string pid_file = config::pid_file_of(options.configuration, options.prefix);
     std::ifstream file(pid_file);
     pid_t pid = 0;
+    if (std::error_code ec; !file && !fs::exists(pid_file, ec) && !ec) {
+        return fail(fmt::format("{} does not exist: batond does not seem to run with the configuration {}", pid_file, options.configuration));
+    }
     if (!(file >> pid) || pid <= 1) return fail(fmt::format("no supervisor is running: {} holds no pid", pid_file));
     for (const auto& [name, number] : numbers) {
         if (name != options.signal) continue;

@@ -16,6 +16,10 @@ Options parse_options(const std::vector<std::string>& arguments) {
     Options options;
     for (std::size_t i = 0; i < arguments.size() && options.problem.empty(); ++i) {
         const std::string& word = arguments[i];
+        if (word == "--help" || word == "--version") {
+            (word == "--help" ? options.help : options.version) = true;
+            continue;
+        }
         if (word.size() < 2 || word[0] != '-') {
             options.problem = "'" + word + "' is not an option";
             break;
@@ -61,8 +65,8 @@ std::string usage() {
            "  -t         test the configuration and its addresses, and exit\n"
            "  -T         the same, and print the effective configuration\n"
            "  -s SIGNAL  signal the running supervisor: stop, quit, reload, reopen, upgrade\n"
-           "  -v, -V     version; version and how it was built\n"
-           "  -h         this text\n";
+           "  -v, -V     version (--version); version and how it was built\n"
+           "  -h         this text (--help)\n";
 }
 
 std::vector<std::string> absolute_arguments(const Options& options) {

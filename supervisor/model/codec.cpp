@@ -50,9 +50,8 @@ class Reader {
             if (!from.is_string()) return wrong(path, "a string");
             to = std::string(from.get_string());
         } else if constexpr (std::is_enum_v<T>) {
-            if (!from.is_string() || !describe::enum_from_string(std::string(from.get_string()).c_str(), to)) {
-                return wrong(path, "a known name");
-            }
+            if (!from.is_string()) return wrong(path, "a name");
+            if (!describe::enum_from_string(std::string(from.get_string()).c_str(), to)) return unknown(path, from.get_string(), names_of<T>());
         } else if constexpr (IsOptional<T>::value) {
             to.reset();
             if (!from.is_null() && !read(from, to.emplace(), path)) return false;
@@ -99,6 +98,18 @@ class Reader {
         return good;
     }
 
+    template <class Enum>
+    static std::string names_of() {
+        std::string names;
+        boost::mp11::mp_for_each<describe::describe_enumerators<Enum>>([&](auto one) { names += (names.empty() ? "" : ", ") + std::string(one.name); });
+        return names;
+    }
+
+    bool unknown(const std::string& path, std::string_view name, const std::string& known) {
+        problem_ = fmt::format("{}: '{}' is unknown to this version of Baton, which knows {}", path.empty() ? "document" : path, name, known);
+        return false;
+    }
+
     bool wrong(const std::string& path, std::string_view wanted) {
         problem_ = fmt::format("{}: {} was expected", path.empty() ? "document" : path, wanted);
         return false;
@@ -129,6 +140,7 @@ Result<T> decode(std::string_view text) {
     template std::string encode(const type&);  \
     template Result<type> decode(std::string_view)
 
+BATON_CODEC(StateVersion);
 BATON_CODEC(Counters);
 BATON_CODEC(Service);
 BATON_CODEC(Upgrade);

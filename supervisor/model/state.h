@@ -77,6 +77,12 @@ BOOST_DESCRIBE_STRUCT(ClosingListener, (), (spec, deadline))
 
 inline constexpr std::uint32_t state_version = 1;
 
+// What is read first of Counters, as the rest may be written in a way that this version does not know.
+struct StateVersion {
+    std::uint32_t version = state_version;
+};
+BOOST_DESCRIBE_STRUCT(StateVersion, (), (version))
+
 struct Counters {
     std::uint32_t version = state_version;
     std::uint64_t next_child = 1;

@@ -304,8 +304,9 @@ void reconcile(Turn& turn, Service& service) {
         judge(turn, service);
         roll(turn, service);
         if (dependencies_ready(turn.state, service)) {
+            const bool depends = !find_revision(service, service.current)->spec.depends_on.empty();
             for (Instance& instance : service.instances) {
-                if (instance.state == InstanceState::waiting) start(turn, service, instance, "what it depends on is ready");
+                if (instance.state == InstanceState::waiting) start(turn, service, instance, depends ? "what it depends on is ready" : "it waits for nothing");
             }
         }
     }

@@ -12,8 +12,6 @@
 namespace baton::run {
 namespace {
 
-// Any user's program may write to its socket.
-constexpr unsigned everybody_writes = 0666;
 // More cannot wait: the kernel lets ten datagrams queue (net.unix.max_dgram_qlen) unless it was
 // raised.
 constexpr std::size_t drained_datagrams = 4'096;
@@ -90,8 +88,8 @@ struct NotifySocket::State : std::enable_shared_from_this<State> {
     bool destroyed = false;
 };
 
-Result<sys::UniqueFd> NotifySocket::create(const std::string& path) {
-    return sys::open_datagram_socket(path, everybody_writes);
+Result<sys::UniqueFd> NotifySocket::create(const std::string& path, std::optional<std::uint32_t> only) {
+    return sys::open_datagram_socket(path, only);
 }
 
 NotifySocket::NotifySocket(boost::asio::io_context& context, sys::UniqueFd socket,

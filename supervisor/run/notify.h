@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -24,8 +25,9 @@ model::Notified parse_notify(std::string_view datagram);
 
 class NotifySocket {
   public:
-    // A socket for one instance, which may run as any user. What was left at `path` is replaced.
-    static Result<sys::UniqueFd> create(const std::string& path);
+    // A socket for one instance, which `only` its user (and root) may write to; nobody named: everybody.
+    // What was left at `path` is replaced.
+    static Result<sys::UniqueFd> create(const std::string& path, std::optional<std::uint32_t> only);
 
     // `on_notified` gets what each datagram says, without an id; it may destroy this. Datagrams
     // longer than limits::notify_bytes are dropped. `may_speak` tells whose count, beside those of

@@ -10,6 +10,8 @@
 #include <cstddef>
 #include <cstring>
 
+#include <fmt/core.h>
+
 #include "model/address.h"
 #include "sys/sockaddr.h"
 
@@ -40,7 +42,7 @@ void take_control(msghdr& message, Datagram& datagram) {
 
 }  // namespace
 
-Result<UniqueFd> open_datagram_socket(const std::string& path, mode_t mode) {
+Result<UniqueFd> open_datagram_socket(const std::string& path, std::optional<uid_t> only) {
     const auto address = to_socket_address({model::Family::unix_path, path, 0});
     if (!address) return address.error().context("bind " + path);
     UniqueFd socket(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
@@ -58,7 +60,9 @@ Result<UniqueFd> open_datagram_socket(const std::string& path, mode_t mode) {
     }
     if (::bind(socket.get(), address->get(), address->length) != 0)
         return Error::system("bind " + path, errno);
-    if (::chmod(path.c_str(), mode) != 0) return Error::system("set the mode of " + path, errno);
+    if (only && ::chown(path.c_str(), *only, static_cast<gid_t>(-1)) != 0)
+        return Error::system(fmt::format("give {} to user {}", path, *only), errno);
+    if (::chmod(path.c_str(), only ? 0600 : 0666) != 0) return Error::system("set the mode of " + path, errno);
     return socket;
 }
 

@@ -14,9 +14,9 @@
 namespace baton::sys {
 
 // A socket bound to `path`, close-on-exec and non-blocking, that tells who sent each datagram. A
-// socket file that is there already is replaced; anything else at that name is an error. `mode` is
-// not subject to the umask.
-Result<UniqueFd> open_datagram_socket(const std::string& path, mode_t mode);
+// socket file that is there already is replaced; anything else at that name is an error. Who may write:
+// `only` this user (and root), or everybody. To name another user than its own, a process must be root.
+Result<UniqueFd> open_datagram_socket(const std::string& path, std::optional<uid_t> only);
 
 // As the kernel knows it; the process may have ended since.
 struct Sender {

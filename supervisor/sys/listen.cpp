@@ -17,6 +17,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <optional>
 #include <string_view>
 
 #include "sys/sockaddr.h"
@@ -199,11 +200,13 @@ short poll_now(const UniqueFd& socket, short events) {
     return ::poll(&entry, 1, 0) > 0 ? entry.revents : static_cast<short>(0);
 }
 
-// The length of a unix socket's queue as the kernel's socket diagnosis tells it; -1 where it cannot.
-int diagnosed_queue(const UniqueFd& socket) {
+// What the kernel's socket diagnosis tells of a unix socket: the attribute that answers `show`. Nothing
+// where it cannot tell.
+template <class Attribute>
+std::optional<Attribute> diagnosed(const UniqueFd& socket, std::uint32_t show, std::uint16_t type) {
     struct stat entry{};
     const UniqueFd netlink(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG));
-    if (!netlink.valid() || ::fstat(socket.get(), &entry) != 0) return -1;
+    if (!netlink.valid() || ::fstat(socket.get(), &entry) != 0) return {};
     struct {
         nlmsghdr header;
         unix_diag_req request;
@@ -213,32 +216,45 @@ int diagnosed_queue(const UniqueFd& socket) {
     question.header.nlmsg_flags = NLM_F_REQUEST;
     question.request.sdiag_family = AF_UNIX;
     question.request.udiag_ino = static_cast<std::uint32_t>(entry.st_ino);
-    question.request.udiag_show = UDIAG_SHOW_RQLEN;
+    question.request.udiag_show = show;
     question.request.udiag_cookie[0] = ~0U;
     question.request.udiag_cookie[1] = ~0U;
-    if (::send(netlink.get(), &question, sizeof question, 0) != sizeof question) return -1;
+    if (::send(netlink.get(), &question, sizeof question, 0) != sizeof question) return {};
 
     std::array<char, 512> answer{};
     const ssize_t got = ::recv(netlink.get(), answer.data(), answer.size(), MSG_DONTWAIT);
     nlmsghdr header{};
     std::size_t at = NLMSG_HDRLEN + NLMSG_ALIGN(sizeof(unix_diag_msg));
-    if (got < static_cast<ssize_t>(at)) return -1;
+    if (got < static_cast<ssize_t>(at)) return {};
     std::memcpy(&header, answer.data(), sizeof header);
-    if (header.nlmsg_type != SOCK_DIAG_BY_FAMILY) return -1;
+    if (header.nlmsg_type != SOCK_DIAG_BY_FAMILY) return {};
     const std::size_t end = std::min<std::size_t>(static_cast<std::size_t>(got), header.nlmsg_len);
     while (at + sizeof(nlattr) <= end) {
-        nlattr attribute{};
-        std::memcpy(&attribute, answer.data() + at, sizeof attribute);
-        if (attribute.nla_len < sizeof attribute || at + attribute.nla_len > end) return -1;
-        if (attribute.nla_type == UNIX_DIAG_RQLEN &&
-            attribute.nla_len >= NLA_HDRLEN + sizeof(unix_diag_rqlen)) {
-            unix_diag_rqlen lengths{};
-            std::memcpy(&lengths, answer.data() + at + NLA_HDRLEN, sizeof lengths);
-            return static_cast<int>(lengths.udiag_rqueue);
+        nlattr found{};
+        std::memcpy(&found, answer.data() + at, sizeof found);
+        if (found.nla_len < sizeof found || at + found.nla_len > end) return {};
+        if (found.nla_type == type && found.nla_len >= NLA_HDRLEN + sizeof(Attribute)) {
+            Attribute attribute{};
+            std::memcpy(&attribute, answer.data() + at + NLA_HDRLEN, sizeof attribute);
+            return attribute;
         }
-        at += NLA_ALIGN(attribute.nla_len);
+        at += NLA_ALIGN(found.nla_len);
     }
-    return -1;
+    return {};
+}
+
+// The length of a unix socket's queue.
+std::optional<std::uint32_t> diagnosed_queue(const UniqueFd& socket) {
+    const auto lengths = diagnosed<unix_diag_rqlen>(socket, UDIAG_SHOW_RQLEN, UNIX_DIAG_RQLEN);
+    if (!lengths) return {};
+    return lengths->udiag_rqueue;
+}
+
+// The inode of the file that a unix socket was bound to, which a rename does not change.
+std::optional<std::uint32_t> diagnosed_file(const UniqueFd& socket) {
+    const auto file = diagnosed<unix_diag_vfs>(socket, UDIAG_SHOW_VFS, UNIX_DIAG_VFS);
+    if (!file) return {};
+    return file->udiag_vfs_ino;
 }
 
 Result<std::uint32_t> queued_connections(const UniqueFd& socket) {
@@ -293,6 +309,13 @@ Result<void> test_address(const ListenerSpec& listener) {
     return {};
 }
 
+Result<std::uint64_t> cookie_of(const UniqueFd& socket) {
+    std::uint64_t cookie = 0;
+    socklen_t length = sizeof cookie;
+    if (::getsockopt(socket.get(), SOL_SOCKET, SO_COOKIE, &cookie, &length) != 0) return Error::system("read a socket's cookie", errno);
+    return cookie;
+}
+
 std::string identity_of(const UniqueFd& socket) {
     const auto bound = bound_address(socket);
     if (!bound) return {};
@@ -345,8 +368,7 @@ Result<std::uint32_t> queued(const UniqueFd& socket) {
             if (get_option(socket, SOL_SOCKET, SO_PROTOCOL) == IPPROTO_TCP) return queued_connections(socket);
             return queued_datagrams(socket);
         case AF_UNIX: {
-            const int length = diagnosed_queue(socket);
-            if (length >= 0) return static_cast<std::uint32_t>(length);
+            if (const auto length = diagnosed_queue(socket)) return *length;
             return (poll_now(socket, POLLIN) & POLLIN) != 0 ? 1U : 0U;
         }
         default: return Error::system("read the queue of a listening socket", ENOTSOCK);
@@ -362,15 +384,29 @@ Result<void> close_listener(UniqueFd socket) {
     return {};
 }
 
-Result<void> remove_socket_file(const ListenerSpec& listener) {
-    if (listener.address.family != Family::unix_path) return {};
-    const auto address = to_socket_address(listener.address);
-    if (!address) return refused(listener, address.error().code());
-    const auto occupant = occupant_of(listener, *address);
-    if (!occupant) return occupant.error();
-    if (*occupant == Occupant::stale_socket && ::unlink(listener.address.host.c_str()) != 0) {
-        return Error::system("remove " + listener.address.host, errno);
+Result<void> remove_socket_file(const UniqueFd& socket) {
+    ListenerSpec listener;
+    constexpr std::string_view prefix = "unix:/";
+    const std::string identity = identity_of(socket);
+    if (!identity.starts_with(prefix)) return {};
+    listener.name = identity;
+    listener.address = model::Address{Family::unix_path, identity.substr(prefix.size() - 1), 0};
+    const std::string& path = listener.address.host;
+
+    struct stat entry{};
+    if (::lstat(path.c_str(), &entry) != 0 || !S_ISSOCK(entry.st_mode)) return {};
+    const auto own = diagnosed_file(socket);
+    bool remove = own && *own == static_cast<std::uint32_t>(entry.st_ino);
+    if (!remove) {
+        // Another's, or one of which the kernel does not tell (an overlay has inodes of its own): then it
+        // goes if nobody listens there.
+        const auto address = to_socket_address(listener.address);
+        if (!address) return refused(listener, address.error().code());
+        const auto occupant = occupant_of(listener, *address);
+        if (!occupant) return occupant.error();
+        remove = *occupant == Occupant::stale_socket;
     }
+    if (remove && ::unlink(path.c_str()) != 0 && errno != ENOENT) return Error::system("remove " + path, errno);
     return {};
 }
 

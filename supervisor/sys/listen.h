@@ -38,6 +38,8 @@ Result<void> test_address(const model::ListenerSpec& listener);
 // model::identity() of the listener this socket belongs to; empty where it is bound to nothing, or is
 // of no kind a listener can be. Tells tcp from udp; http listeners are tcp.
 std::string identity_of(const UniqueFd& socket);
+// The kernel's number for this socket: equal for two descriptors exactly when they are one socket.
+Result<std::uint64_t> cookie_of(const UniqueFd& socket);
 // Whether it still takes clients: false once any holder of the socket has shut it down.
 bool is_listening(const UniqueFd& socket);
 // Undoes a shutdown() by one of the holders, which stops a socket for all of them. Possible for tcp: the
@@ -54,9 +56,9 @@ Result<std::uint32_t> queued(const UniqueFd& socket);
 // the last, they are reset. Call it limits::steering_quiet after the socket left its table. A unix socket
 // refuses new clients from here on. A udp socket lives on while another process holds it.
 Result<void> close_listener(UniqueFd socket);
-// Removes a listener's socket file, unless a program listens there or it is no socket. Nothing to do for
-// other addresses.
-Result<void> remove_socket_file(const model::ListenerSpec& listener);
+// Removes the file of a listening unix socket, also while programs hold the socket, but only where it is
+// this socket's: another program may have put its own there. Nothing to do for other sockets.
+Result<void> remove_socket_file(const UniqueFd& socket);
 
 // Where a client on this host finds `address`: loopback in place of a wildcard.
 model::Address reachable(const model::Address& address);

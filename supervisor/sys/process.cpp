@@ -13,6 +13,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
+#include <fstream>
 
 #include <fmt/core.h>
 
@@ -69,6 +70,13 @@ Result<void> send_signal(pid_t pid, int signal) {
 
 pid_t group_of(pid_t pid) {
     return std::max(::getpgid(pid), 0);
+}
+
+std::string title_of(pid_t pid) {
+    std::ifstream file("/proc/" + std::to_string(pid) + "/cmdline");
+    std::string title;
+    std::getline(file, title, '\0');
+    return title;
 }
 
 void signal_group(pid_t leader, int signal) {

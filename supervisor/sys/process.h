@@ -37,6 +37,8 @@ Result<void> send_signal(const UniqueFd& pidfd, int signal);
 Result<void> send_signal(pid_t pid, int signal);
 // The process group of a process; 0 where there is no such process any more.
 pid_t group_of(pid_t pid);
+// What a process calls itself: its argument 0; empty where there is no such process.
+std::string title_of(pid_t pid);
 // To the process group of a child that is not reaped yet.
 void signal_group(pid_t leader, int signal);
 // Orphans of our children become our children.

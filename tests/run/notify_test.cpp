@@ -64,7 +64,7 @@ struct NotifyTest : testing::Test {
     ~NotifyTest() override { std::filesystem::remove_all(folder); }
 
     void serve(std::optional<std::uint32_t> user = std::nullopt) {
-        auto made = NotifySocket::create(path);
+        auto made = NotifySocket::create(path, std::nullopt);
         ASSERT_TRUE(made) << made.error().message();
         socket = std::make_unique<NotifySocket>(
             context, std::move(*made),
@@ -121,7 +121,7 @@ TEST_F(NotifyTest, EachDatagramIsToldInOrder) {
     EXPECT_EQ(said[1].status, "busy");
 }
 
-TEST_F(NotifyTest, TheSocketIsForEverybodyAndReplacesAStaleOne) {
+TEST_F(NotifyTest, TheSocketIsForWhomItIsMadeAndReplacesAStaleOne) {
     serve();
     socket.reset();
     const mode_t before = ::umask(077);
@@ -132,16 +132,21 @@ TEST_F(NotifyTest, TheSocketIsForEverybodyAndReplacesAStaleOne) {
     EXPECT_EQ(about.st_mode & 07777U, 0666U);
     send("READY=1");
     run_until(1);
+    socket.reset();
+    ASSERT_TRUE(NotifySocket::create(path, ::geteuid()));
+    ASSERT_EQ(::stat(path.c_str(), &about), 0);
+    EXPECT_EQ(about.st_mode & 07777U, 0600U);
+    EXPECT_EQ(about.st_uid, ::geteuid());
 }
 
 TEST_F(NotifyTest, AFileInTheWayIsLeftAlone) {
     std::ofstream(path) << "precious";
-    const auto made = NotifySocket::create(path);
+    const auto made = NotifySocket::create(path, std::nullopt);
     ASSERT_FALSE(made);
     EXPECT_NE(made.error().message().find("in the way"), std::string::npos)
         << made.error().message();
     EXPECT_EQ(std::filesystem::file_size(path), 8U);
-    EXPECT_FALSE(NotifySocket::create("/" + std::string(200, 'x')));
+    EXPECT_FALSE(NotifySocket::create("/" + std::string(200, 'x'), std::nullopt));
 }
 
 TEST_F(NotifyTest, ABarrierIsLiftedWhenWhatCameBeforeWasHandled) {

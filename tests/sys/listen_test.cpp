@@ -296,7 +296,6 @@ TEST(listen_unix, never_removes_what_is_no_socket) {
     const auto socket = open_listener(listener, Sharing::single, true);
     ASSERT_FALSE(socket);
     EXPECT_FALSE(test_address(listener));
-    EXPECT_TRUE(remove_socket_file(listener));
     std::string content;
     std::ifstream(listener.address.host) >> content;
     EXPECT_EQ(content, "mine");
@@ -319,17 +318,37 @@ TEST(listen_unix, a_name_too_long_for_staging_works_as_well) {
     EXPECT_FALSE(test_address(at_path(path + "x")));
 }
 
-TEST(listen_unix, the_file_goes_only_when_nobody_listens) {
+TEST(listen_unix, the_file_goes_with_its_own_socket_only) {
     const Folder folder;
     const auto listener = at_path(folder.path + "/web.sock");
-    auto socket = open_listener(listener, Sharing::single, true);
+    const auto socket = open_listener(listener, Sharing::single, true);
     ASSERT_TRUE(socket) << socket.error().message();
-    ASSERT_TRUE(remove_socket_file(listener));
-    EXPECT_TRUE(std::filesystem::exists(listener.address.host));
-    ASSERT_TRUE(close_listener(std::move(*socket)));
-    ASSERT_TRUE(remove_socket_file(listener));
+    const auto held_by_a_program = duplicate(*socket);
+    ASSERT_TRUE(remove_socket_file(*socket));
     EXPECT_FALSE(std::filesystem::exists(listener.address.host));
-    EXPECT_TRUE(remove_socket_file(listener));
+    EXPECT_TRUE(remove_socket_file(*socket));
+
+    const auto of_another = open_listener(listener, Sharing::single, true);
+    ASSERT_TRUE(of_another) << of_another.error().message();
+    EXPECT_TRUE(remove_socket_file(*socket));
+    EXPECT_TRUE(connect_to(listener.address).valid());
+
+    std::filesystem::remove(listener.address.host);
+    std::ofstream(listener.address.host) << "mine";
+    EXPECT_TRUE(remove_socket_file(*socket));
+    EXPECT_TRUE(std::filesystem::exists(listener.address.host));
+}
+
+TEST(listen, one_socket_has_one_cookie) {
+    const Folder folder;
+    const auto socket = open_listener(at_path(folder.path + "/web.sock"), Sharing::single, true);
+    const auto other = open_listener(at_path(folder.path + "/other.sock"), Sharing::single, true);
+    ASSERT_TRUE(socket && other);
+    const auto copy = duplicate(*socket);
+    ASSERT_TRUE(copy);
+    EXPECT_EQ(cookie_of(*socket).value(), cookie_of(*copy).value());
+    EXPECT_NE(cookie_of(*socket).value(), cookie_of(*other).value());
+    EXPECT_FALSE(cookie_of(UniqueFd()));
 }
 
 TEST(listen_unix, the_test_of_a_path_touches_no_file) {

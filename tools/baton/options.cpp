@@ -212,6 +212,11 @@ std::variant<Options, int> parse_options(int argc, char** argv) {
     add_later(app);
     try {
         app.parse(argc, argv);
+    } catch (const CLI::RequiredError& error) {
+        const auto words = app.get_subcommands().empty() ? app.remaining() : std::vector<std::string>();
+        if (words.empty()) return app.exit(error) == 0 ? 0 : wrong_usage;
+        fmt::print(stderr, "baton: '{}' is not a command\nRun with --help for more information.\n", words.front());
+        return wrong_usage;
     } catch (const CLI::ParseError& error) {
         return app.exit(error) == 0 ? 0 : wrong_usage;
     }

@@ -45,11 +45,32 @@ def failures_say_so(sandbox):
         text = result.stdout + result.stderr
         assert result.returncode == 1 and ("nobody" in text or "web/9" in text), (command, result)
     assert baton.run("scale", "web", "0", check=False).returncode != 0
-    assert baton.run("dance", check=False).returncode == 2
+    result = baton.run("dance", check=False)
+    assert result.returncode == 2 and "'dance' is not a command" in result.stderr, result
     config.service("bad", ["sh", "-c", "exit 4"], readiness={"type": "notify"},
                    restart={"limit": 1, "backoff": "50ms"})
     result = baton.reload(config, check=False)
     assert result.returncode == 1 and "bad" in result.stdout + result.stderr, result
+    # Of two new services it is the one that failed that is told, not the one that was waited for last.
+    del config["service"]["bad"]
+    baton.reload(config)
+    config.service("first", ["sh", "-c", "exit 4"], restart={"limit": 1, "backoff": "50ms"}, readiness={"type": "notify"})
+    config.service("second", ["sleep", "1000"])
+    result = baton.reload(config, check=False)
+    assert result.returncode == 1 and "reload failed in phase service first: first/1: " in result.stderr, result
+
+
+def a_start_says_who_is_there(sandbox):
+    baton, _, _ = sandbox.running_web(1)
+    result = baton.batond("-c", baton.file)
+    assert result.returncode == 1 and "address already in use" in result.stderr, result
+    assert f"baton.pid names process {baton.master().pid}, which lives" in result.stderr, result
+    baton.run("status")
+    for word, letter in (("--help", "-h"), ("--version", "-v")):
+        long, short = baton.batond(word), baton.batond(letter)
+        assert long.returncode == 0 and long.stdout == short.stdout and long.stdout, (long, short)
+    started = next(one["text"] for one in baton.events() if one["kind"] == "instance.starting")
+    assert "depends" not in started, started
 
 
 def nobody_listens(sandbox):
@@ -59,4 +80,4 @@ def nobody_listens(sandbox):
     assert result.returncode == 1 and "nowhere.sock" in result.stderr, result
 
 
-main(tables_and_json_agree, stop_and_start, failures_say_so, nobody_listens)
+main(tables_and_json_agree, stop_and_start, failures_say_so, a_start_says_who_is_there, nobody_listens)

@@ -75,7 +75,8 @@ def as_another_user(sandbox):
         raise Skip("needs root to change the user")
     user = pwd.getpwnam("nobody")
     os.chmod(sandbox.folder, 0o755)
-    baton, _, address = sandbox.running_web(1, {"user": "nobody", "directory": "/"})
+    baton, _, address = sandbox.running_web(1, {"command": [SERVER, "--notify"], "user": "nobody", "directory": "/",
+                                               "readiness": {"type": "notify"}})
     status = surroundings(address)["status"]
     assert status["Uid"].split() == [str(user.pw_uid)] * 4, status["Uid"]
     assert status["Gid"].split() == [str(user.pw_gid)] * 4, status["Gid"]

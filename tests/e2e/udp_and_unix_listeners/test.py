@@ -3,6 +3,7 @@
 rollover, an upgrade and a killed master.
 """
 import os
+import signal
 import socket
 import threading
 
@@ -66,6 +67,18 @@ def unix_path(sandbox):
     other.until(lambda: ask("unix:" + path).status == 200, "it answers")
 
 
+def a_trial_that_is_taken_back_leaves_no_file(sandbox):
+    baton, config, _ = sandbox.running_web(1)
+    path = sandbox.path("fresh.sock")
+    config.listener("fresh", "unix:" + path, "web")
+    baton.write(config)
+    _, new = baton.start_upgrade()
+    assert os.path.exists(path)
+    new.kill(signal.SIGTERM)
+    baton.await_single()
+    assert not os.path.exists(path)
+
+
 def unix_abstract(sandbox):
     served(sandbox, f"unix:@baton-e2e-{os.getpid()}")
 
@@ -109,4 +122,4 @@ def tcp_exchange_names_who_answers(sandbox):
     assert identity(tcp_exchange(address, "who"))["pid"] == baton.instance("echo/1")["pid"]
 
 
-main(tcp4, tcp6, unix_path, unix_abstract, udp, tcp_exchange_names_who_answers)
+main(tcp4, tcp6, unix_path, a_trial_that_is_taken_back_leaves_no_file, unix_abstract, udp, tcp_exchange_names_who_answers)
