@@ -8,6 +8,7 @@
 
 #include "master/launch.h"
 #include "master/master.h"
+#include "worker/worker.h"
 
 int main(int argc, char** argv) {
     using namespace baton::master;
@@ -15,6 +16,7 @@ int main(int argc, char** argv) {
     const std::string_view name = role == nullptr ? "" : role;
     if (name == "keeper") return run_keeper();
     if (name == "master") return run();
+    if (name == "worker") return baton::worker::run();
     if (name == "check") return run_check();
 
     const Options options = parse_options(std::vector<std::string>(argv + 1, argv + argc));

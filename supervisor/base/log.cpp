@@ -103,10 +103,10 @@ Result<void> Log::open(const std::string& file, LogFormat format, LogLevel level
     if (auto opened = sink_->descriptor->open(file); !opened) return opened;
     sink_->format = format;
     sink_->logger.set_level(levels[static_cast<std::size_t>(level)]);
-    sink_->logger.set_pattern(
-        format == LogFormat::json ? "{\"time\":\"%Y-%m-%dT%H:%M:%S.%e%z\",\"level\":\"%l\",%v}"
-                                  : "%Y-%m-%d %H:%M:%S.%e %L %v",
-        spdlog::pattern_time_type::local);
+    const char* pattern = "%Y-%m-%d %H:%M:%S.%e %L %v";
+    if (format == LogFormat::json) pattern = "{\"time\":\"%Y-%m-%dT%H:%M:%S.%e%z\",\"level\":\"%l\",%v}";
+    if (format == LogFormat::bare) pattern = "%v";
+    sink_->logger.set_pattern(pattern, spdlog::pattern_time_type::local);
     return {};
 }
 
@@ -124,6 +124,8 @@ void Log::write(LogLevel level, std::string_view origin, std::string_view messag
     if (sink_->format == LogFormat::json) {
         sink_->logger.log(at, "\"role\":\"{}\",\"origin\":\"{}\",\"message\":\"{}\"", escape_json(role_),
                           escape_json(origin), escape_json(message));
+    } else if (sink_->format == LogFormat::bare) {
+        sink_->logger.log(at, "{}", message);
     } else if (origin.empty()) {
         sink_->logger.log(at, "[{}] {}", role_, message);
     } else {

@@ -16,7 +16,8 @@
 namespace baton {
 
 enum class LogLevel { trace, debug, info, warning, error, off };
-enum class LogFormat { text, json };
+// bare: for one whose output another process logs, with the time and its name.
+enum class LogFormat { text, json, bare };
 
 class Log {
   public:

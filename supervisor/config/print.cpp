@@ -55,6 +55,8 @@ void print_supervisor(Writer& out, const model::SupervisorSpec& spec) {
     out.text("pid_file", spec.pid_file);
     out.text("runtime_dir", spec.runtime_dir);
     out.text("state_dir", spec.state_dir);
+    if (spec.workers == 0) out.text("workers", "auto");
+    if (spec.workers > 0) out.integer("workers", spec.workers);
     out.given("user", spec.user);
 
     out.header("supervisor.log");
@@ -144,6 +146,7 @@ void print_service(Writer& out, const model::ServiceSpec& spec, bool balanced) {
     out.texts("command", spec.command);
     out.integer("replicas", spec.replicas);
     out.text("delivery", enumerator(spec.delivery));
+    if (spec.delivery == model::Delivery::proxy) out.text("upstream", enumerator(spec.upstream));
     out.given("directory", spec.directory);
     out.given("user", spec.user);
     out.text("umask", fmt::format("{:03o}", spec.umask));

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include <boost/describe/enum_to_string.hpp>
 #include <fmt/core.h>
 
 #include "base/limits.h"
@@ -40,6 +41,7 @@ class References {
         for (std::size_t i = 0; i < services().size(); ++i) {
             check_dependencies(i);
             check_listeners_of(i);
+            check_proxied(i);
             check_balance(i);
             const ServiceOrigin& origin = draft_.services[i];
             check_probe(services()[i], services()[i].startup, "startup", origin.startup);
@@ -139,8 +141,29 @@ class References {
                                     report_.where(draft_.listeners[*other].address)));
     }
 
+    // The workers pass streams on, connection by connection, in turn.
+    void check_proxied(std::size_t i) {
+        const ServiceSpec& service = services()[i];
+        if (service.delivery != model::Delivery::proxy) return;
+        for (std::size_t l = 0; l < draft_.configuration.listeners.size(); ++l) {
+            const ListenerSpec& listener = draft_.configuration.listeners[l];
+            if (listener.service != service.name || listener.protocol == model::Protocol::tcp) continue;
+            const bool udp = listener.protocol == model::Protocol::udp;
+            report_.problem(draft_.listeners[l].service,
+                            fmt::format("{}.protocol = \"{}\" is not available in this version with {}.delivery = \"proxy\"{}",
+                                        path("listener", listener.name), udp ? "udp" : "http", path("service", service.name),
+                                        udp ? "" : "; use \"tcp\""));
+        }
+        if (draft_.services[i].balance && service.balance.strategy != model::Strategy::round_robin) {
+            report_.problem(*draft_.services[i].balance,
+                            fmt::format("{}.balance.strategy = \"{}\" is not available in this version with delivery = \"proxy\"; use \"round_robin\"",
+                                        path("service", service.name), boost::describe::enum_to_string(service.balance.strategy, "")));
+        }
+    }
+
     // The kernel balances where it can group sockets, which is nowhere else.
     void check_balance(std::size_t i) {
+        if (services()[i].delivery == model::Delivery::proxy) return;
         const std::optional<Place>& place = draft_.services[i].balance;
         const auto found = listeners_of_.find(services()[i].name);
         const bool reached = found != listeners_of_.end();
@@ -216,6 +239,8 @@ class References {
         if (probe.type != ProbeType::tcp && probe.type != ProbeType::http) return;
         const std::string where = fmt::format("{}.{}", path("service", service.name), name);
         const ListenerSpec* through = target(service, probe);
+        // What the workers can reach, a probe can.
+        if (service.delivery == model::Delivery::proxy && (service.upstream == model::Upstream::port || through != nullptr)) return;
         if (through == nullptr && probe.port == 0) {
             // One that leads to a misspelt name may be meant for this service.
             const bool udp_only = listeners_of_.contains(service.name);

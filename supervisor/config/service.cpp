@@ -23,6 +23,9 @@ constexpr std::array<std::string_view, 10> own_variables{
     "LISTEN_FDS",   "LISTEN_PID",    "LISTEN_FDNAMES", "NOTIFY_SOCKET", "WATCHDOG_USEC",
     "WATCHDOG_PID", "BATON_SERVICE", "BATON_INSTANCE", "BATON_VERSION", "BATON_CONTROL"};
 
+// Those it sets where the program binds a port of its own.
+constexpr std::array<std::string_view, 2> port_variables{"PORT", "VSOA_AUTO_PORT"};
+
 void read_endpoint(Table table) {
     std::string address;
     table.require("address");
@@ -44,7 +47,7 @@ void read_endpoints(Table& table) {
     if (!endpoints.empty()) table.refuse("endpoints");
 }
 
-// Keys that choose what an instance is and how traffic reaches it: this version has one of each. True
+// Keys that choose what an instance is and how traffic reaches it. True
 // where it is a process, as far as can be told.
 bool read_kind(Table& table, model::ServiceSpec& spec) {
     enum class Runtime { process };
@@ -53,10 +56,10 @@ bool read_kind(Table& table, model::ServiceSpec& spec) {
         "runtime", runtime, {{"process", Runtime::process}, {"container", {}, false}, {"external", {}, false}});
     using model::Delivery;
     table.choice<Delivery>("delivery", spec.delivery,
-                           {{"inherit", Delivery::inherit}, {"proxy", {}, false}, {"handoff", {}, false}});
-    enum class Upstream { none };
-    Upstream upstream{};
-    table.choice<Upstream>("upstream", upstream, {{"port", {}, false}, {"socket", {}, false}});
+                           {{"inherit", Delivery::inherit}, {"proxy", Delivery::proxy}, {"handoff", {}, false}});
+    using model::Upstream;
+    table.choice<Upstream>("upstream", spec.upstream, {{"port", Upstream::port}, {"socket", Upstream::socket}});
+    table.needs("upstream", spec.delivery == Delivery::proxy, "delivery = \"proxy\"");
     later_text(table, "image");
     read_endpoints(table);
     return chosen || table.missing("runtime");
@@ -75,6 +78,10 @@ void read_command(Table& table, model::ServiceSpec& spec) {
         program = below(spec.directory, program);
 }
 
+bool binds_port(const model::ServiceSpec& spec) {
+    return spec.delivery == model::Delivery::proxy && spec.upstream == model::Upstream::port;
+}
+
 void read_environment(Table& table, model::ServiceSpec& spec) {
     // One that has a wrong value does not hide what is wrong with the others.
     table.pairs("environment", spec.environment);
@@ -82,6 +89,8 @@ void read_environment(Table& table, model::ServiceSpec& spec) {
         if (name.empty() || name.find('=') != std::string::npos) {
             table.problem("environment",
                           fmt::format("has {}, which is not a variable's name", in_quotes(name)));
+        } else if (binds_port(spec) && std::find(port_variables.begin(), port_variables.end(), name) != port_variables.end()) {
+            table.problem("environment", fmt::format("must not have {}: the supervisor sets it with upstream = \"port\"", name));
         } else if (std::find(own_variables.begin(), own_variables.end(), name) != own_variables.end()) {
             table.problem("environment", fmt::format("must not have {}: the supervisor sets it", name));
         }
@@ -136,6 +145,8 @@ void read_probes(Table& table, model::ServiceSpec& spec, ServiceOrigin& origin) 
     origin.startup = table.place_of("startup");
     origin.readiness = table.place_of("readiness");
     origin.liveness = table.place_of("liveness");
+    // A program that binds a port by itself is ready when it answers there, where nothing else is said.
+    if (binds_port(spec) && table.missing("readiness")) spec.readiness.type = model::ProbeType::tcp;
     if (auto startup = table.table("startup")) read_probe(*startup, model::ProbeKind::startup, spec.startup);
     if (auto readiness = table.table("readiness")) read_probe(*readiness, model::ProbeKind::readiness, spec.readiness);
     if (auto liveness = table.table("liveness")) read_probe(*liveness, model::ProbeKind::liveness, spec.liveness);

@@ -2,6 +2,7 @@
 #include <vector>
 
 #include "base/limits.h"
+#include "base/gateway_limits.h"
 #include "config/groups.h"
 #include "config/later.h"
 #include "config/values.h"
@@ -36,14 +37,14 @@ void read_upgrade(Table table, model::UpgradeSpec& spec) {
     table.finish();
 }
 
-// "auto", or a number of gateway workers: there is no gateway in this version.
-void read_workers(Table& table) {
+// "auto", or a number of gateway workers.
+void read_workers(Table& table, model::SupervisorSpec& spec) {
     const Node* found = table.find("workers");
     if (found == nullptr) return;
     const std::string* word = found->as<std::string>();
     if (word != nullptr && *word == "auto") return;
     if (found->as<std::int64_t>() != nullptr) {
-        table.refuse("workers", "\"auto\"");
+        table.integer("workers", spec.workers, 1, limits::workers);
     } else {
         table.problem("workers", "must be \"auto\" or an integer, not " +
                                      (word != nullptr ? in_quotes(*word) : describe_kind(*found)));
@@ -65,7 +66,7 @@ void read_supervisor(Table table, model::SupervisorSpec& spec, const std::string
     read_path(table, "pid_file", spec.pid_file, prefix);
     read_path(table, "runtime_dir", spec.runtime_dir, prefix);
     read_path(table, "state_dir", spec.state_dir, prefix);
-    read_workers(table);
+    read_workers(table, spec);
     table.nonempty("user", spec.user);
     std::vector<std::string> include;  // followed by load(); here its type is checked
     table.texts("include", include);

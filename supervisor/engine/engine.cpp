@@ -171,6 +171,7 @@ bool Engine::make_folders() {
     std::vector<fs::path> folders{own.runtime_dir, own.state_dir, fs::path(own.pid_file).parent_path(), fs::path(own.admin_socket).parent_path()};
     if (!own.log.file.empty()) folders.push_back(fs::path(own.log.file).parent_path());
     folders.push_back(fs::path(own.runtime_dir) / "notify");
+    folders.push_back(fs::path(own.runtime_dir) / "upstream");
     for (const fs::path& folder : folders) {
         std::error_code ec;
         if (!folder.empty()) fs::create_directories(folder, ec);
@@ -179,7 +180,7 @@ bool Engine::make_folders() {
         return false;
     }
     // Programs of other users reach their notify sockets by name, and list nothing.
-    ::chmod((own.runtime_dir + "/notify").c_str(), 0711);
+    for (const char* folder : {"/notify", "/upstream"}) ::chmod((own.runtime_dir + folder).c_str(), 0711);
     return true;
 }
 
@@ -192,6 +193,7 @@ void Engine::open_log() {
 void Engine::beat() {
     link_.beat();
     events_.flush();
+    runner_->look();
     heartbeat_.expires_after(std::chrono::milliseconds(limits::heartbeat_interval));
     heartbeat_.async_wait([this](boost::system::error_code ec) {
         if (!ec) beat();
@@ -254,7 +256,7 @@ void Engine::become_owner() {
     auto held = link_.fetch_held();
     // A replacement of the owner goes on; every other way to ownership brings one's own configuration.
     const bool go_on = std::exchange(goes_on_, false);
-    auto taken = held ? runner_->take_over(*held, go_on ? nullptr : &*configuration_) : Result<void>(held.error());
+    auto taken = held ? runner_->take_over(*held, go_on ? nullptr : &*configuration_, greeting_.generation) : Result<void>(held.error());
     if (!taken) {
         tell_starter(taken.error().message());
         if (role() == Role::owner && !incumbent()) link_.tell(greeting_.others.begin()->first, taken.error().message());

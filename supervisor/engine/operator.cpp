@@ -8,6 +8,7 @@
 
 #include "base/limits.h"
 #include "plan/step.h"
+#include "plan/workers.h"
 
 namespace baton::engine {
 
@@ -73,6 +74,11 @@ boost::asio::awaitable<std::vector<std::string>> Operator::health(bool as_owner)
         co_await engine_.runner().changed().wait(patience_ends - monotonic_now());
     }
     std::vector<std::string> reasons = engine_.trial_problems();
+    const auto serves = [this] { return plan::workers_serve(engine_.runner().state()); };
+    while (as_owner && engine_.runner().active() && !serves() && monotonic_now() < patience_ends) {
+        co_await engine_.runner().changed().wait(patience_ends - monotonic_now());
+    }
+    if (engine_.runner().active() && !serves()) reasons.push_back("not all workers serve");
     if (as_owner && !engine_.runner().active()) reasons.push_back("it does not own the instances");
     if (engine_.runner().active()) {
         const model::State& state = engine_.runner().state();

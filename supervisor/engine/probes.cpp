@@ -4,6 +4,7 @@
 
 #include <fmt/core.h>
 
+#include "plan/routes.h"
 #include "sys/listen.h"
 
 namespace baton::engine {
@@ -61,19 +62,21 @@ void Probes::settle(const model::State& state) {
                 const Key key{instance.id, kind};
                 wanted.insert(key);
                 const auto loop = loops_.find(key);
-                if (loop == loops_.end() || loop->second.spec != *probe) start(key, *revision, instance, *probe);
+                if (loop == loops_.end() || loop->second.spec != *probe) start(key, state, *revision, instance, *probe);
             }
         }
     }
     std::erase_if(loops_, [&](const auto& entry) { return !wanted.contains(entry.first); });
 }
 
-void Probes::start(const Key& key, const model::Revision& revision, const Instance& instance, const ProbeSpec& spec) {
+void Probes::start(const Key& key, const model::State& state, const model::Revision& revision, const Instance& instance, const ProbeSpec& spec) {
     const ListenerSpec* listener = listener_for(revision, spec);
     ListenerSpec elsewhere;
     elsewhere.address = {model::Family::inet4, "127.0.0.1", spec.port};
-    const ListenerSpec through = listener == nullptr ? elsewhere : *listener;
-    const bool own = listener != nullptr;
+    ListenerSpec through = listener == nullptr ? elsewhere : *listener;
+    const auto upstream = spec.port == 0 || listener != nullptr ? plan::upstream_address(state, revision.spec, through, instance) : std::nullopt;
+    if (upstream) through.address = *upstream;
+    const bool own = listener != nullptr && !upstream;
     if (own && instance.sockets.empty()) {
         log_.warning("{}: its instances share {}: a {} probe tests only the address, not this instance", name_of(instance),
                      model::to_string(through.address), spec.type == ProbeType::http ? "http" : "tcp");

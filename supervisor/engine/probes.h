@@ -30,7 +30,7 @@ class Probes {
   private:
     using Key = std::pair<std::uint64_t, model::ProbeKind>;  // the process, not the place
 
-    void start(const Key& key, const model::Revision& revision, const model::Instance& instance, const model::ProbeSpec& spec);
+    void start(const Key& key, const model::State& state, const model::Revision& revision, const model::Instance& instance, const model::ProbeSpec& spec);
 
     boost::asio::io_context& context_;
     Sockets& sockets_;

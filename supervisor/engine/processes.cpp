@@ -5,12 +5,14 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <cstdlib>
 #include <optional>
 
 #include <fmt/core.h>
 
 #include "base/limits.h"
+#include "sys/listen.h"
 #include "sys/process.h"
 #include "sys/spawn.h"
 
@@ -107,7 +109,14 @@ Result<void> Processes::identify(const std::string& name, keeper::Spawn& body, P
 void Processes::environment(const model::State& state, const model::Revision& revision, const Instance& instance, Plan& plan) const {
     const ServiceSpec& spec = revision.spec;
     for (const auto& [name, value] : spec.environment) plan.set(name, value);
-    if (!revision.listeners.empty()) {
+    if (instance.port != 0) {
+        // Both spellings: some programs ask for the name with the sign.
+        const std::string port = std::to_string(instance.port);
+        plan.set("PORT", port);
+        plan.set("VSOA_AUTO_PORT", port);
+        plan.environment.push_back("VSOA_AUTO_PORT==" + port);
+    }
+    if (!revision.listeners.empty() && inherits(spec)) {
         std::string names;
         for (const ListenerSpec& listener : revision.listeners) names += (names.empty() ? "" : ":") + listener.name;
         plan.set("LISTEN_FDS", std::to_string(revision.listeners.size()));
@@ -141,6 +150,9 @@ Result<void> Processes::start(const model::State& state, const model::Service& s
     }
     if (auto identified = identify(spec.user, body, plan); !identified) return identified.error();
 
+    if (instance.port != 0 && !sys::port_is_free(instance.port)) {
+        return Error::system(fmt::format("port {}, which it was to bind", instance.port), EADDRINUSE);
+    }
     plan.notify_path = notify_path(state.configuration.supervisor.runtime_dir, instance.id);
     environment(state, *revision, instance, plan);
 

@@ -40,7 +40,10 @@ class Processes {
     // against this configuration: those that do not exist.
     std::vector<std::string> know_users(const model::Configuration& configuration);
 
-    // Asks the keeper to start the instance's process. An Error: nothing was asked.
+    const Result<sys::User>& user(const std::string& name);
+
+    // Asks the keeper to start the instance's process. An Error: nothing was asked; code() EADDRINUSE: the port
+    // it was to bind is somebody else's.
     Result<void> start(const model::State& state, const model::Service& service, const model::Instance& instance);
     // Listens to what a process of an earlier master says, by the held descriptors of its id.
     void adopt(const model::State& state, const model::Service& service, const model::Instance& instance, std::map<std::string, sys::UniqueFd>& held);
@@ -69,7 +72,6 @@ class Processes {
     };
     struct Plan;
 
-    const Result<sys::User>& user(const std::string& name);
     bool may_speak(std::uint64_t id, const sys::Sender& sender);
     void listen(std::uint64_t id, Open& open, sys::UniqueFd output, sys::UniqueFd notify);
     Result<void> identify(const std::string& user, keeper::Spawn& body, Plan& plan);

@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <csignal>
+#include <thread>
+
+#include <unistd.h>
 
 #include <boost/asio/post.hpp>
 #include <fmt/core.h>
@@ -22,6 +25,7 @@ constexpr std::size_t snapshot_bytes = 16 * 1024 * 1024;
 constexpr Millis queue_look_interval = 5;
 const std::string configuration_name = configuration_snapshot_name;
 const std::string counters_name = "state/counters";
+const std::string gateway_name = "state/gateway";
 const std::string service_prefix = "state/service/";
 const std::string ring_name = "log-ring";
 
@@ -67,6 +71,7 @@ Runner::Runner(boost::asio::io_context& context, KeeperLink& link, Log& log, Eve
       processes_(context, link, sockets_, log,
                  {[this](model::Event event) { post(std::move(event)); },
                   [this](const std::string& instance, std::string_view line) { events_.line(instance, line); }}),
+      workers_(context, link, sockets_, processes_, log, [this](model::Event event) { post(std::move(event)); }),
       probes_(context, sockets_, log, [this](model::Event event) { post(std::move(event)); }),
       changed_(context),
       retry_(context),
@@ -122,6 +127,11 @@ Result<void> Runner::load(std::map<std::string, sys::UniqueFd>& held) {
         if (!configuration) return configuration.error();
         state_.configuration = std::move(*configuration);
     }
+    if (held.contains(gateway_name)) {
+        auto gateway = load_held<model::Gateway>(held, gateway_name);
+        if (!gateway) return gateway.error();
+        state_.gateway = std::move(*gateway);
+    }
     for (const auto& [name, fd] : held) {
         if (!name.starts_with(service_prefix)) continue;
         auto service = load_held<Service>(held, name);
@@ -132,7 +142,7 @@ Result<void> Runner::load(std::map<std::string, sys::UniqueFd>& held) {
     return {};
 }
 
-Result<void> Runner::take_over(std::map<std::string, sys::UniqueFd>& held, const model::Configuration* own) {
+Result<void> Runner::take_over(std::map<std::string, sys::UniqueFd>& held, const model::Configuration* own, std::uint32_t generation) {
     if (auto loaded = load(held); !loaded) return loaded.error();
     const bool first = !held.contains(counters_name);
     sockets_.adopt(held, Sockets::Adoption::owner);
@@ -155,12 +165,16 @@ Result<void> Runner::take_over(std::map<std::string, sys::UniqueFd>& held, const
         if (!all.empty()) return failed(all);
     }
     sockets_.hold_all();
+    if (own == nullptr) static_cast<void>(processes_.know_users(state_.configuration));
+    know_workers_user(own == nullptr ? state_.configuration : *own);
+    workers_.adopt(state_, held);
     adopt_processes(held);
     auto children = link_.fetch_children();
     if (!children) return children.error();
 
     active_ = true;
-    queue_.push_front(model::Adopted{std::move(*children)});
+    generation_ = generation;
+    queue_.push_front(adopted(std::move(*children)));
     if (own != nullptr) queue_.push_back(model::Configured{*own, false});
     turn();
     return {};
@@ -188,6 +202,7 @@ void Runner::suspend() {
     queues_.cancel();
     probes_.stop_all();
     processes_.let_go();
+    workers_.let_go();
     sockets_.let_go();
     events_.let_go();
     stored_.clear();
@@ -202,7 +217,7 @@ void Runner::dissolve() {
 Result<void> Runner::resync() {
     auto children = link_.fetch_children();
     if (!children) return children.error();
-    post(model::Adopted{std::move(*children)});
+    post(adopted(std::move(*children)));
     return {};
 }
 
@@ -268,6 +283,7 @@ void Runner::finish() {
     const Decided decided = std::exchange(decided_, {});
     sockets_.settle(state_, decided.touched);
     for (const model::Action& action : decided.actions) act(action);
+    workers_.settle(state_);
     probes_.settle(state_);
     look_at_queues();
     arm();
@@ -278,16 +294,16 @@ void Runner::finish() {
 
 void Runner::act(const model::Action& action) {
     if (const auto* start = std::get_if<model::StartProcess>(&action)) {
-        const Service* service = nullptr;
-        const Instance* instance = find_instance(state_, start->id, &service);
-        if (instance == nullptr) return;
-        if (auto asked = processes_.start(state_, *service, *instance); !asked) {
-            post(model::ChildNotStarted{start->id, asked.error().message()});
-        }
+        start_process(start->id);
+    } else if (const auto* begin = std::get_if<model::StartWorker>(&action)) {
+        if (auto asked = workers_.start(state_, begin->id); !asked) post(model::ChildNotStarted{begin->id, asked.error().message()});
+    } else if (const auto* release = std::get_if<model::ReleaseWorker>(&action)) {
+        workers_.release(release->id, release->to);
     } else if (const auto* signal = std::get_if<model::SignalProcess>(&action)) {
         link_.signal(signal->id, signal->signal, signal->whole_group);
         if (signal->whole_group && signal->signal == SIGKILL) processes_.kill_all_of(signal->id);
     } else if (const auto* forget = std::get_if<model::ForgetProcess>(&action)) {
+        workers_.ended(forget->id);
         processes_.ended(forget->id);
         link_.forget(forget->id);
     } else if (const auto* said = std::get_if<model::Announce>(&action)) {
@@ -295,8 +311,17 @@ void Runner::act(const model::Action& action) {
     }
 }
 
+void Runner::start_process(std::uint64_t id) {
+    const Service* service = nullptr;
+    const Instance* instance = find_instance(state_, id, &service);
+    if (instance == nullptr) return;
+    const auto asked = processes_.start(state_, *service, *instance);
+    if (!asked) post(model::ChildNotStarted{id, asked.error().message(), asked.error().code() == EADDRINUSE});
+}
+
 Result<void> Runner::store(const std::set<std::string>& touched) {
     if (auto done = store_one(counters_name, model::encode(state_.counters)); !done) return done;
+    if (auto done = store_one(gateway_name, model::encode(state_.gateway)); !done) return done;
     if (auto done = store_one(configuration_name, model::encode(state_.configuration)); !done) return done;
     for (const std::string& name : touched) {
         const auto service = state_.services.find(name);
@@ -328,7 +353,8 @@ void Runner::look_at_queues() {
             if (instance.state != InstanceState::draining) continue;
             any = true;
             const bool quiet = monotonic_now() - instance.since >= limits::steering_quiet;
-            if (quiet && sockets_.queued(instance) == 0) post(model::QueueEmpty{instance.id});
+            const bool free = find_revision(service, instance.revision)->spec.delivery == model::Delivery::inherit || workers_.drained(instance.id);
+            if (quiet && free && sockets_.queued(instance) == 0) post(model::QueueEmpty{instance.id});
         }
     }
     const Millis now = monotonic_now();
@@ -343,6 +369,21 @@ void Runner::look_at_queues() {
         looking_ = false;
         if (!ec && active_ && !unstored_) look_at_queues();
     });
+}
+
+model::Adopted Runner::adopted(std::vector<model::KnownChild> children) const {
+    return {std::move(children), generation_, std::max(1U, std::thread::hardware_concurrency())};
+}
+
+// Whose the hidden sockets have to be, so that the workers and nobody else may connect.
+void Runner::know_workers_user(const model::Configuration& configuration) {
+    const std::string& name = configuration.supervisor.user;
+    const bool other = !name.empty() && ::geteuid() == 0;
+    sockets_.let_workers_in(other && processes_.user(name) ? std::optional(processes_.user(name)->uid) : std::nullopt);
+}
+
+void Runner::look() {
+    if (active_) workers_.look(state_);
 }
 
 void Runner::arm() {

@@ -22,6 +22,7 @@
 #include "engine/probes.h"
 #include "engine/processes.h"
 #include "engine/sockets.h"
+#include "engine/workers.h"
 #include "model/actions.h"
 #include "model/state.h"
 
@@ -42,9 +43,9 @@ class Runner {
     // The trial led to nothing: closes what was opened for it.
     void abandon_rehearsal();
 
-    // This master owns the instances from now on. `own`: the configuration to bring into force, or null
+    // `generation` is this master's. It owns the instances from now on. `own`: the configuration to bring into force, or null
     // to go on with the one that is. Takes what it needs out of `held`.
-    Result<void> take_over(std::map<std::string, sys::UniqueFd>& held, const model::Configuration* own);
+    Result<void> take_over(std::map<std::string, sys::UniqueFd>& held, const model::Configuration* own, std::uint32_t generation);
     // It does not any more: everything is let go of, nothing is told to anybody.
     void suspend();
     bool active() const { return active_; }
@@ -64,7 +65,10 @@ class Runner {
     const model::State& state() const { return state_; }
     Sockets& sockets() { return sockets_; }
     const Sockets& sockets() const { return sockets_; }
+    const Workers& workers() const { return workers_; }
     std::string cgroups() const { return processes_.cgroups(); }
+    // Looks whether a worker hangs. From time to time.
+    void look();
     // Rung after every turn.
     Bell& changed() { return changed_; }
     // Opens the listeners of a configuration that is about to be posted, and looks up its users. The
@@ -80,12 +84,15 @@ class Runner {
     void turn();
     void finish();
     void act(const model::Action& action);
+    void start_process(std::uint64_t id);
     Result<void> store(const std::set<std::string>& touched);
     Result<void> store_one(const std::string& name, const std::string& bytes);
     Result<void> load(std::map<std::string, sys::UniqueFd>& held);
     void adopt_processes(std::map<std::string, sys::UniqueFd>& held);
     void look_at_queues();
     void arm();
+    model::Adopted adopted(std::vector<model::KnownChild> children) const;
+    void know_workers_user(const model::Configuration& configuration);
 
     boost::asio::io_context& context_;
     KeeperLink& link_;
@@ -94,6 +101,7 @@ class Runner {
     model::State state_;
     Sockets sockets_;
     Processes processes_;
+    Workers workers_;
     Probes probes_;
     Bell changed_;
     std::deque<model::Event> queue_;
@@ -111,6 +119,7 @@ class Runner {
     bool looking_ = false;
     bool scheduled_ = false;
     bool active_ = false;
+    std::uint32_t generation_ = 0;
     std::function<void()> on_stopped_;
 };
 

@@ -6,6 +6,7 @@
 
 #include <fmt/core.h>
 
+#include "plan/routes.h"
 #include "plan/step.h"
 #include "sys/listen.h"
 
@@ -18,13 +19,14 @@ using model::ListenerSpec;
 namespace {
 
 std::string socket_name(const InstanceSocket& socket) {
-    return fmt::format("socket/{:05}/{}", socket.place, socket.listener);
+    return fmt::format("{}/{:05}/{}", socket.hidden ? "hidden" : "socket", socket.place, socket.listener);
 }
 std::string shared_name(const std::string& identity) { return "shared/" + identity; }
 std::string spare_name(const std::string& identity) { return "spare/" + identity; }
 
-// "kind/..." to the identity.
+// "kind/..." to the identity. A hidden socket is of no address that a client knows.
 std::string_view identity_in(std::string_view name) {
+    if (name.starts_with("hidden/")) return {};
     const auto slash = name.find('/');
     if (name.starts_with("socket/")) return name.substr(name.find('/', slash + 1) + 1);
     return name.substr(slash + 1);
@@ -47,13 +49,13 @@ void Sockets::adopt(std::map<std::string, sys::UniqueFd>& held, Adoption adoptio
     std::map<std::string, sys::UniqueFd> own = std::exchange(sockets_, {});
     std::map<std::string, sys::UniqueFd> steering;
     for (auto& [name, fd] : held) {
-        const bool socket = name.starts_with("socket/") || name.starts_with("shared/") || name.starts_with("spare/");
+        const bool socket = name.starts_with("socket/") || name.starts_with("hidden/") || name.starts_with("shared/") || name.starts_with("spare/");
         if (!socket && !name.starts_with("steer.")) continue;
         held_.insert(name);
         (socket ? sockets_ : steering)[name] = std::move(fd);
     }
     for (auto& [name, fd] : own) {
-        if (!known(identity_in(name))) sockets_[name] = std::move(fd);
+        if (!sockets_.contains(name) && !known(identity_in(name))) sockets_[name] = std::move(fd);
     }
     drop_taken_spares(adoption);
     if (steering.empty()) return;
@@ -139,8 +141,7 @@ bool Sockets::known(std::string_view identity) const {
     return std::any_of(sockets_.begin(), sockets_.end(), [&](const auto& entry) { return identity_in(entry.first) == identity; });
 }
 
-Result<void> Sockets::open_spare(const ListenerSpec& listener) {
-    const bool group = steered(listener);
+Result<void> Sockets::open_spare(const ListenerSpec& listener, bool group) {
     const std::string identity = model::identity(listener);
     auto opened = sys::open_listener(listener, group ? sys::Sharing::group : sys::Sharing::single, true);
     if (!opened) return opened.error();
@@ -151,25 +152,37 @@ Result<void> Sockets::open_spare(const ListenerSpec& listener) {
     return {};
 }
 
+// A socket that is shared cannot become one of a group, nor the other way round, while it is open.
+std::optional<std::string> Sockets::changed_kind(const ListenerSpec& listener, bool group) const {
+    const std::string identity = model::identity(listener);
+    const bool is_shared = sockets_.contains(shared_name(identity));
+    if (group ? !is_shared : is_shared || !kernel() || !can_steer(listener)) return {};
+    return fmt::format("listener {}: the delivery of its service cannot change while {} is open; remove the listener, reload, and add it again",
+                       listener.name, model::to_string(listener.address));
+}
+
 std::vector<std::string> Sockets::prepare(const model::Configuration& configuration) {
     std::vector<std::string> problems;
-    std::vector<const ListenerSpec*> opened;
+    std::vector<std::string> opened;
     for (const ListenerSpec& listener : configuration.listeners) {
         const std::string identity = model::identity(listener);
-        const bool enabled = std::any_of(configuration.services.begin(), configuration.services.end(),
-                                         [&](const auto& service) { return service.name == listener.service && service.enabled; });
-        if (known(identity) || !enabled) continue;
-        if (auto done = open_spare(listener); done) {
-            opened.push_back(&listener);
+        const auto service = std::find_if(configuration.services.begin(), configuration.services.end(),
+                                          [&](const auto& one) { return one.name == listener.service && one.enabled; });
+        if (service == configuration.services.end()) continue;
+        const bool group = grouped(service->delivery, listener);
+        if (known(identity)) {
+            if (auto problem = changed_kind(listener, group)) problems.push_back(std::move(*problem));
+            continue;
+        }
+        if (auto done = open_spare(listener, group); done) {
+            opened.push_back(group ? spare_name(identity) : shared_name(identity));
         } else {
             problems.push_back(done.error().message());
         }
     }
     if (!problems.empty()) {
         // As if they had never been opened, the files of unix sockets too.
-        for (const ListenerSpec* listener : opened) {
-            close(steered(*listener) ? spare_name(model::identity(*listener)) : shared_name(model::identity(*listener)));
-        }
+        for (const std::string& name : opened) close(name);
     }
     return problems;
 }
@@ -230,6 +243,22 @@ void Sockets::open_for(const ListenerSpec& listener, const InstanceSocket& socke
     if (auto set = steering_->set_socket(socket.place, sockets_.at(name)); !set) log_.error("{}", set.error().message());
 }
 
+void Sockets::open_hidden(const model::State& state, const ListenerSpec& listener, const InstanceSocket& socket) {
+    const std::string name = socket_name(socket);
+    const auto existing = sockets_.find(name);
+    if (existing != sockets_.end() && sys::is_listening(existing->second)) return;
+    if (existing != sockets_.end()) drop(name);
+    ListenerSpec hidden = listener;
+    hidden.protocol = model::Protocol::tcp;
+    hidden.address = {model::Family::unix_path, plan::hidden_path(state, socket.place), 0};
+    auto opened = sys::open_listener(hidden, sys::Sharing::single, true, 0600);
+    if (!opened) return log_.error("{}", opened.error().message());
+    if (workers_uid_) {
+        if (auto given = sys::give_file(hidden.address.host, *workers_uid_); !given) log_.error("{}", given.error().message());
+    }
+    keep(name, std::move(*opened));
+}
+
 void Sockets::settle(const model::State& state, const std::set<std::string>& touched) {
     for (const std::string& name : touched) {
         const auto found = state.services.find(name);
@@ -240,7 +269,9 @@ void Sockets::settle(const model::State& state, const std::set<std::string>& tou
             const auto listeners = by_identity(revision->listeners);
             for (const InstanceSocket& socket : instance.sockets) {
                 const auto listener = listeners.find(socket.listener);
-                if (listener != listeners.end() && steering_) open_for(*listener->second, socket);
+                if (listener == listeners.end()) continue;
+                if (socket.hidden) open_hidden(state, *listener->second, socket);
+                if (!socket.hidden && steering_) open_for(*listener->second, socket);
             }
         }
         open_shared(state, service);
@@ -253,10 +284,11 @@ void Sockets::settle(const model::State& state, const std::set<std::string>& tou
 // The sockets that instances do not own: there while the service is wanted. Those of instances get the
 // backlog of the present configuration too.
 void Sockets::open_shared(const model::State& state, const model::Service& service) {
-    const auto listeners = by_identity(find_revision(service, service.current)->listeners);
+    const model::Revision* current = find_revision(service, service.current);
+    const auto listeners = by_identity(current->listeners);
     for (const auto& [identity, listener] : listeners) {
-        if (steered(*listener) || known(identity) || !plan::wanted(state, service)) continue;
-        if (auto opened = open_spare(*listener); !opened) log_.error("{}", opened.error().message());
+        if (grouped(current->spec.delivery, *listener) || known(identity) || !plan::wanted(state, service)) continue;
+        if (auto opened = open_spare(*listener, false); !opened) log_.error("{}", opened.error().message());
     }
     for (const auto& [name, fd] : sockets_) {
         const auto found = listeners.find(identity_in(name));
@@ -316,7 +348,8 @@ void Sockets::close_unused(const model::State& state) {
     }
     std::vector<std::string> unused;
     for (const auto& [name, fd] : sockets_) {
-        const bool wanted = name.starts_with("socket/") ? used.contains(name) : configured.contains(std::string(identity_in(name)));
+        const bool own = name.starts_with("socket/") || name.starts_with("hidden/");
+        const bool wanted = own ? used.contains(name) : configured.contains(std::string(identity_in(name)));
         if (!wanted) unused.push_back(name);
     }
     for (const std::string& name : unused) close(name);
@@ -347,6 +380,7 @@ void Sockets::forget_groups(const model::State& state) {
 
 Result<std::vector<int>> Sockets::inherited(const model::Revision& revision, const Instance& instance) const {
     std::vector<int> descriptors;
+    if (!inherits(revision.spec)) return descriptors;
     for (const ListenerSpec& listener : revision.listeners) {
         const std::string identity = model::identity(listener);
         std::string name = shared_name(identity);
@@ -383,6 +417,11 @@ Result<Sockets::ProbeSocket> Sockets::probe(const ListenerSpec& listener, const 
 
 void Sockets::remove_probe(const ProbeSocket& probe) {
     if (steering_ && probe.exact) static_cast<void>(steering_->remove_probe(probe.source));
+}
+
+const sys::UniqueFd* Sockets::find(const std::string& name) const {
+    const auto found = sockets_.find(name);
+    return found == sockets_.end() ? nullptr : &found->second;
 }
 
 std::uint32_t Sockets::queued(const Instance& instance) const {

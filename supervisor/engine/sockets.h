@@ -4,6 +4,8 @@
 // rights) all instances of a service share one. Every socket is held by the keeper under a name:
 //   socket/PLACE/IDENTITY   one instance's     shared/IDENTITY   everybody's
 //   spare/IDENTITY          opened, and not yet an instance's
+//   hidden/PLACE/IDENTITY   an instance's unix socket, through which the workers reach it
+// What is proxied is accepted by the workers, from a shared socket.
 // Used by the owner; a master on trial opens what is new and holds nothing.
 #pragma once
 
@@ -75,6 +77,11 @@ class Sockets {
     // A shared socket answers for whoever holds it.
     Result<ProbeSocket> probe_address(const model::ListenerSpec& listener) const;
 
+    // Null where there is none of that name.
+    const sys::UniqueFd* find(const std::string& name) const;
+    // Who may reach the hidden sockets of instances; none: only this process's user.
+    void let_workers_in(std::optional<uid_t> uid) { workers_uid_ = uid; }
+
     // Clients waiting on an instance's own sockets; on all sockets of an identity.
     std::uint32_t queued(const model::Instance& instance) const;
     std::uint32_t queued(const std::string& identity) const;
@@ -83,9 +90,13 @@ class Sockets {
     std::vector<std::string> missing(const std::vector<model::ListenerSpec>& listeners) const;
 
   private:
-    bool steered(const model::ListenerSpec& listener) const { return kernel() && can_steer(listener); }
-    Result<void> open_spare(const model::ListenerSpec& listener);
+    bool grouped(model::Delivery delivery, const model::ListenerSpec& listener) const {
+        return kernel() && delivery == model::Delivery::inherit && can_steer(listener);
+    }
+    Result<void> open_spare(const model::ListenerSpec& listener, bool group);
     void open_for(const model::ListenerSpec& listener, const model::InstanceSocket& socket);
+    void open_hidden(const model::State& state, const model::ListenerSpec& listener, const model::InstanceSocket& socket);
+    std::optional<std::string> changed_kind(const model::ListenerSpec& listener, bool group) const;
     void open_shared(const model::State& state, const model::Service& service);
     void close_unused(const model::State& state);
     void publish(const model::State& state, const model::Service& service);
@@ -113,6 +124,7 @@ class Sockets {
     std::map<std::string, int> backlogs_;  // by name, as they were last set
     std::set<std::string> held_;  // names the keeper has
     bool holding_ = false;        // this master is the owner
+    std::optional<uid_t> workers_uid_;
 };
 
 }  // namespace baton::engine

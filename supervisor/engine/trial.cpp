@@ -7,6 +7,7 @@
 #include <fmt/core.h>
 
 #include "engine/event_log.h"
+#include "plan/routes.h"
 #include "run/probe.h"
 
 namespace baton::engine {
@@ -42,7 +43,11 @@ std::vector<Target> find_targets(const model::State& state) {
             if (instance.state != model::InstanceState::ready) continue;
             const model::Revision* revision = find_revision(service, instance.revision);
             for (const ListenerSpec& listener : revision->listeners) {
-                if (listener.protocol != model::Protocol::udp) targets.push_back({listener, instance, revision->spec.readiness});
+                if (listener.protocol == model::Protocol::udp) continue;
+                // What is proxied is reached as the workers do.
+                ListenerSpec through = listener;
+                if (const auto upstream = plan::upstream_address(state, revision->spec, listener, instance)) through.address = *upstream;
+                targets.push_back({through, instance, revision->spec.readiness});
             }
             break;
         }

@@ -12,6 +12,14 @@ namespace baton::model {
 struct StartProcess {
     std::uint64_t id = 0;
 };
+struct StartWorker {
+    std::uint64_t id = 0;
+};
+// It accepts nobody new, gives its connections to the worker `to` (0: to nobody), and ends.
+struct ReleaseWorker {
+    std::uint64_t id = 0;
+    std::uint64_t to = 0;
+};
 struct SignalProcess {
     std::uint64_t id = 0;
     int signal = 0;
@@ -28,6 +36,6 @@ struct Announce {
     bool warning = false;
 };
 
-using Action = std::variant<StartProcess, SignalProcess, ForgetProcess, Announce>;
+using Action = std::variant<StartProcess, StartWorker, ReleaseWorker, SignalProcess, ForgetProcess, Announce>;
 
 }  // namespace baton::model

@@ -11,6 +11,7 @@
 #include <fmt/core.h>
 
 #include "model/configuration.h"
+#include "model/route_table.h"
 #include "model/state.h"
 #include "model/upgrade.h"
 #include "model/views.h"
@@ -142,6 +143,10 @@ Result<T> decode(std::string_view text) {
 
 BATON_CODEC(StateVersion);
 BATON_CODEC(Counters);
+BATON_CODEC(Gateway);
+BATON_CODEC(RouteTable);
+BATON_CODEC(Order);
+BATON_CODEC(Confirmation);
 BATON_CODEC(Service);
 BATON_CODEC(Upgrade);
 BATON_CODEC(Configuration);

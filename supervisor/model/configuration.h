@@ -37,12 +37,13 @@ struct SupervisorSpec {
     std::string pid_file;
     std::string runtime_dir;
     std::string state_dir;
-    std::string user;  // services run as; empty: unchanged
+    std::uint32_t workers = 0;  // of the gateway, where there is something to proxy; 0: one for each core
+    std::string user;  // services and workers run as; empty: unchanged
     LogSpec log;
     UpgradeSpec upgrade;
     std::string admin_socket;
 };
-BOOST_DESCRIBE_STRUCT(SupervisorSpec, (), (pid_file, runtime_dir, state_dir, user, log, upgrade, admin_socket))
+BOOST_DESCRIBE_STRUCT(SupervisorSpec, (), (pid_file, runtime_dir, state_dir, workers, user, log, upgrade, admin_socket))
 
 struct Configuration {
     std::string file;    // as it was opened

@@ -27,6 +27,7 @@ struct ChildStarted {
 struct ChildNotStarted {
     std::uint64_t id = 0;
     std::string why;
+    bool port_taken = false;  // somebody else has the port it was to bind: another one may do
 };
 struct ChildExited {
     std::uint64_t id = 0;
@@ -41,6 +42,8 @@ struct KnownChild {
 // This master has just become the owner (or lost track): all children the keeper knows.
 struct Adopted {
     std::vector<KnownChild> children;
+    std::uint32_t generation = 0;  // of this master
+    std::uint32_t cores = 1;       // of the host
 };
 // One sd_notify datagram.
 struct Notified {
@@ -82,12 +85,20 @@ struct WeightAsked {
     std::uint32_t ordinal = 1;
     std::uint32_t weight = 1;
 };
+// A worker serves by its first route table.
+struct WorkerReady {
+    std::uint64_t id = 0;
+};
+// Its loop stands still.
+struct WorkerHung {
+    std::uint64_t id = 0;
+};
 // Everything ends; `fast`: without draining.
 struct StopAsked {
     bool fast = false;
 };
 
 using Event = std::variant<Tick, Configured, ChildStarted, ChildNotStarted, ChildExited, Adopted, Notified, Probed,
-                           QueueEmpty, ListenerDrained, PowerAsked, ScaleAsked, WeightAsked, StopAsked>;
+                           QueueEmpty, ListenerDrained, PowerAsked, ScaleAsked, WeightAsked, WorkerReady, WorkerHung, StopAsked>;
 
 }  // namespace baton::model

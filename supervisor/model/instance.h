@@ -96,12 +96,14 @@ inline constexpr std::array instance_edges{
 enum class Ending { none, remove, restart, park, replace_hung };
 BOOST_DESCRIBE_ENUM(Ending, none, remove, restart, park, replace_hung)
 
-// A socket of a reuseport group that belongs to one instance.
+// A socket that belongs to one instance: of the listener's reuseport group, or a unix socket through which
+// the workers reach it (`hidden`).
 struct InstanceSocket {
     std::string listener;    // identity
     std::uint32_t place = 0; // index in the steering map, and part of its name in the keeper
+    bool hidden = false;
 };
-BOOST_DESCRIBE_STRUCT(InstanceSocket, (), (listener, place))
+BOOST_DESCRIBE_STRUCT(InstanceSocket, (), (listener, place, hidden))
 
 struct Instance {
     std::string service;
@@ -119,6 +121,7 @@ struct Instance {
     std::uint32_t restarts = 0;       // in all
     std::uint32_t failures = 0;       // ends in a row without having been stable
     std::uint32_t weight = 1;
+    std::uint16_t port = 0;   // that this process was told to bind; 0: none
     bool killed = false;      // stopping: KILL was sent
     Millis watchdog = 0;      // when it last said WATCHDOG=1; 0: it has not
     std::vector<InstanceSocket> sockets;
@@ -127,7 +130,7 @@ struct Instance {
 };
 BOOST_DESCRIBE_STRUCT(Instance, (),
                       (service, ordinal, revision, state, since, deadline, ending, id, pid, started, was_ready, startup_passed,
-                       restarts, failures, weight, killed, watchdog, sockets, status_text, last_exit))
+                       restarts, failures, weight, port, killed, watchdog, sockets, status_text, last_exit))
 using boost::describe::operators::operator==;
 
 inline std::string name_of(const Instance& instance) {

@@ -15,8 +15,13 @@
 
 namespace baton::model {
 
-enum class Delivery { inherit };
-BOOST_DESCRIBE_ENUM(Delivery, inherit)
+// inherit: an instance accepts on the listeners' sockets. proxy: a worker does, and passes on to the instance.
+enum class Delivery { inherit, proxy };
+BOOST_DESCRIBE_ENUM(Delivery, inherit, proxy)
+
+// With proxy. port: the program binds the port it is told. socket: it inherits a unix socket of its own.
+enum class Upstream { port, socket };
+BOOST_DESCRIBE_ENUM(Upstream, port, socket)
 
 enum class ProbeType { none, notify, tcp, http, exec };
 BOOST_DESCRIBE_ENUM(ProbeType, none, notify, tcp, http, exec)
@@ -92,6 +97,7 @@ struct ServiceSpec {
     std::vector<std::string> command;
     std::uint32_t replicas = 1;
     Delivery delivery = Delivery::inherit;
+    Upstream upstream = Upstream::port;
     std::map<std::string, std::string> environment;
     std::string directory;  // absolute
     std::string user;       // empty: as the supervisor itself
@@ -108,7 +114,7 @@ struct ServiceSpec {
     StopSpec stop;
 };
 BOOST_DESCRIBE_STRUCT(ServiceSpec, (),
-                      (name, version, command, replicas, delivery, environment, directory, user, umask, limits,
+                      (name, version, command, replicas, delivery, upstream, environment, directory, user, umask, limits,
                        depends_on, enabled, balance, startup, readiness, liveness, rollout, restart, stop))
 using boost::describe::operators::operator==;
 

@@ -22,6 +22,7 @@ std::string revision_digest(const ServiceSpec& spec, const std::vector<ListenerS
     process.version = spec.version;
     process.command = spec.command;
     process.delivery = spec.delivery;
+    process.upstream = spec.upstream;
     process.environment = spec.environment;
     process.directory = spec.directory;
     process.user = spec.user;
@@ -38,6 +39,10 @@ std::string revision_digest(const ServiceSpec& spec, const std::vector<ListenerS
     std::uint64_t hash = 0xcbf29ce484222325U;
     for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3U;
     return fmt::format("{:016x}", hash);
+}
+
+bool inherits(const ServiceSpec& spec) {
+    return spec.delivery == Delivery::inherit || spec.upstream == Upstream::socket;
 }
 
 std::uint32_t wanted_replicas(const Service& service) {

@@ -19,6 +19,7 @@
 #include "model/configuration.h"
 #include "model/instance.h"
 #include "model/service.h"
+#include "model/worker.h"
 
 namespace baton::model {
 
@@ -90,15 +91,17 @@ struct Counters {
     // Places go round, so that one that was just given up is not taken again at once: the services'
     // snapshots are stored one by one, and two of them must never name one place.
     std::uint32_t next_place = 0;
+    std::uint16_t next_port = 0;   // ports go round too: one that was just given up may be busy still
     bool kernel_steering = false;  // instances have sockets of their own, chosen by eBPF
     bool stopping = false;         // everything is being stopped
     std::vector<ClosingListener> closing;
 };
-BOOST_DESCRIBE_STRUCT(Counters, (), (version, next_child, next_revision, next_place, kernel_steering, stopping, closing))
+BOOST_DESCRIBE_STRUCT(Counters, (), (version, next_child, next_revision, next_place, next_port, kernel_steering, stopping, closing))
 using boost::describe::operators::operator==;
 
 struct State {
     Counters counters;
+    Gateway gateway;
     Configuration configuration;  // in force
     std::map<std::string, Service> services;
 };
@@ -108,5 +111,7 @@ const Revision* find_revision(const Service& service, std::uint64_t number);
 // What must be equal for a running process to stay as it is: program, environment, user, limits, listeners.
 std::string revision_digest(const ServiceSpec& spec, const std::vector<ListenerSpec>& listeners);
 std::uint32_t wanted_replicas(const Service& service);
+// Whether its program gets listening sockets: those of the listeners, or hidden ones in their place.
+bool inherits(const ServiceSpec& spec);
 
 }  // namespace baton::model

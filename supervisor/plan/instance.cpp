@@ -4,13 +4,13 @@
 #include <sys/wait.h>
 
 #include <algorithm>
-#include <set>
 
 #include <boost/describe/enum_to_string.hpp>
 #include <fmt/core.h>
 
 #include "base/check.h"
 #include "base/limits.h"
+#include "plan/places.h"
 
 namespace baton::plan {
 
@@ -58,21 +58,11 @@ Millis restart_delay(const ServiceSpec& spec, const Instance& instance) {
 }
 
 // The stop signal is what tells an inheriting program to go; it has drain_timeout to finish what it
-// accepted, then kill_timeout as every other.
+// accepted, then kill_timeout as every other. What was proxied to it has ended by now, or its time is over.
 void end_drained(Turn& turn, const Service& service, Instance& instance, const std::string& reason) {
     const ServiceSpec& spec = spec_of(service, instance);
-    send_stop(turn, spec, instance, 0, spec.stop.drain_timeout + spec.stop.kill_timeout, reason);
-}
-
-std::set<std::uint32_t> taken_places(const Turn& turn, const Instance& also) {
-    std::set<std::uint32_t> taken;
-    for (const auto& socket : also.sockets) taken.insert(socket.place);
-    for (const auto& [name, service] : turn.state.services) {
-        for (const Instance& instance : service.instances) {
-            for (const auto& socket : instance.sockets) taken.insert(socket.place);
-        }
-    }
-    return taken;
+    const Millis drain = spec.delivery == model::Delivery::proxy ? 0 : spec.stop.drain_timeout;
+    send_stop(turn, spec, instance, 0, drain + spec.stop.kill_timeout, reason);
 }
 
 // When a ready one will count as available.
@@ -129,30 +119,6 @@ void become(Turn& turn, Instance& instance, InstanceState to, const std::string&
     turn.announce(std::string("instance.") + name(to), name_of(instance), reason, bad);
 }
 
-void ensure_sockets(Turn& turn, const Service& service, Instance& instance) {
-    if (!turn.state.counters.kernel_steering) return;
-    std::set<std::uint32_t> taken;
-    // In the order of the listeners, as they are inherited.
-    std::vector<model::InstanceSocket> sockets;
-    for (const model::ListenerSpec& listener : find_revision(service, instance.revision)->listeners) {
-        if (!can_steer(listener)) continue;
-        const std::string id = identity(listener);
-        const auto has = std::find_if(instance.sockets.begin(), instance.sockets.end(), [&](const auto& s) { return s.listener == id; });
-        if (has != instance.sockets.end()) {
-            sockets.push_back(*has);
-            continue;
-        }
-        if (taken.empty()) taken = taken_places(turn, instance);
-        if (taken.size() >= limits::steering_sockets) continue;  // its start will fail, and say so
-        std::uint32_t& next = turn.state.counters.next_place;
-        while (taken.contains(next)) next = (next + 1) % limits::steering_sockets;
-        taken.insert(next);
-        sockets.push_back({id, next});
-        next = (next + 1) % limits::steering_sockets;
-    }
-    instance.sockets = std::move(sockets);
-}
-
 void ask_again(Turn& turn, const Service& service, Instance& instance) {
     instance.id = turn.state.counters.next_child++;
     instance.started = turn.now;
@@ -161,7 +127,8 @@ void ask_again(Turn& turn, const Service& service, Instance& instance) {
 }
 
 void start(Turn& turn, Service& service, Instance& instance, const std::string& reason) {
-    ensure_sockets(turn, service, instance);
+    take_places(turn, service, instance);
+    take_port(turn, service, instance);
     instance.pid = 0;
     instance.was_ready = false;
     instance.startup_passed = false;
@@ -199,7 +166,7 @@ void tell_to_go(Turn& turn, Service& service, Instance& instance, Ending ending)
             instance.ending = ending;
             become(turn, instance, InstanceState::draining, ending == Ending::restart ? "told to restart" : "told to go");
             instance.deadline = turn.now + spec.stop.drain_timeout;
-            if (instance.sockets.empty() || spec.stop.drain_timeout == 0) on_queue_empty(turn, service, instance);
+            if ((instance.sockets.empty() && spec.delivery != model::Delivery::proxy) || spec.stop.drain_timeout == 0) on_queue_empty(turn, service, instance);
             return;
         case InstanceState::draining:
         case InstanceState::stopping:
@@ -216,6 +183,11 @@ void end_hung(Turn& turn, Service& service, Instance& instance, int signal, cons
     forgive(instance, turn.now);
     instance.ending = Ending::replace_hung;
     send_stop(turn, spec, instance, signal, spec.stop.kill_timeout, reason);
+}
+
+void on_port_taken(Turn& turn, Service& service, Instance& instance) {
+    take_port(turn, service, instance);
+    ask_again(turn, service, instance);
 }
 
 void on_started(Turn& turn, Service& service, Instance& instance, std::int64_t pid) {
@@ -323,7 +295,9 @@ void on_probed(Turn& turn, Service& service, Instance& instance, const model::Pr
 }
 
 void on_queue_empty(Turn& turn, Service& service, Instance& instance) {
-    if (instance.state == InstanceState::draining) end_drained(turn, service, instance, "nobody waits on its sockets");
+    if (instance.state != InstanceState::draining) return;
+    const bool proxied = spec_of(service, instance).delivery == model::Delivery::proxy;
+    end_drained(turn, service, instance, proxied ? "no connection to it is open" : "nobody waits on its sockets");
 }
 
 void on_time(Turn& turn, Service& service, Instance& instance) {
@@ -335,7 +309,9 @@ void on_time(Turn& turn, Service& service, Instance& instance) {
                 service.rollout_failures = limits::rollout_attempts;
             }
             return end_hung(turn, service, instance, 0, fmt::format("not ready within {}", format_duration(turn.now - instance.started)));
-        case InstanceState::draining: return end_drained(turn, service, instance, "somebody waits on its sockets still, but its time is over");
+        case InstanceState::draining: 
+            return end_drained(turn, service, instance, spec.delivery == model::Delivery::proxy ? "connections to it are open still, but its time is over"
+                                                                                               : "somebody waits on its sockets still, but its time is over");
         case InstanceState::stopping:
             turn.announce("instance.killed", name_of(instance), "did not end in time", true);
             turn.act(model::SignalProcess{instance.id, SIGKILL, true});

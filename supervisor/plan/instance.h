@@ -11,8 +11,6 @@ namespace baton::plan {
 // The only place where an instance changes its state; `reason` goes into the event.
 void become(Turn& turn, model::Instance& instance, model::InstanceState to, const std::string& reason);
 
-// Gives it a place for each socket of its own that it lacks, and takes those its revision has no use for.
-void ensure_sockets(Turn& turn, const model::Service& service, model::Instance& instance);
 // Asks for a process. The instance must have none.
 void start(Turn& turn, model::Service& service, model::Instance& instance, const std::string& reason);
 // Its process was asked for, and it is certain that there is none: asks once more, under a new number, as
@@ -23,6 +21,8 @@ void tell_to_go(Turn& turn, model::Service& service, model::Instance& instance, 
 // Ends it now: it does not answer.
 void end_hung(Turn& turn, model::Service& service, model::Instance& instance, int signal, const std::string& reason);
 
+// The port it was to bind is somebody else's: it gets another one, and is asked for again.
+void on_port_taken(Turn& turn, model::Service& service, model::Instance& instance);
 void on_started(Turn& turn, model::Service& service, model::Instance& instance, std::int64_t pid);
 void on_ended(Turn& turn, model::Service& service, model::Instance& instance, const std::string& how, bool success);
 void on_notified(Turn& turn, model::Service& service, model::Instance& instance, const model::Notified& said);

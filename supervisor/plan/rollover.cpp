@@ -1,3 +1,4 @@
+#include "plan/places.h"
 #include "plan/rollover.h"
 
 #include <algorithm>
@@ -72,7 +73,7 @@ void create(Turn& turn, Service& service, std::uint32_t ordinal, Instance* heir_
     fresh.revision = revision->number;
     fresh.since = turn.now;
     if (heir_of != nullptr) fresh.sockets = std::exchange(heir_of->sockets, {});
-    ensure_sockets(turn, service, fresh);
+    take_places(turn, service, fresh);
     if (heir_of != nullptr) {
         fresh.weight = heir_of->weight;
         fresh.restarts = heir_of->restarts;

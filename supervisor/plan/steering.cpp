@@ -32,11 +32,14 @@ std::set<std::string> open_listeners(const model::State& state) {
 std::map<std::string, Table> steering_tables(const model::State& state, const model::Service& service) {
     std::map<std::string, Table> tables;
     for (const Instance& instance : service.instances) {
-        for (const auto& socket : instance.sockets) tables.try_emplace(socket.listener, Table{true, {}});
+        for (const auto& socket : instance.sockets) {
+            if (!socket.hidden) tables.try_emplace(socket.listener, Table{true, {}});
+        }
     }
-    if (state.counters.kernel_steering) {
+    const model::Revision* current = find_revision(service, service.current);
+    if (state.counters.kernel_steering && current->spec.delivery == model::Delivery::inherit) {
         // Also where no instance is left, or none will start: a socket that is open for nobody would make clients wait.
-        for (const auto& listener : find_revision(service, service.current)->listeners) {
+        for (const auto& listener : current->listeners) {
             if (can_steer(listener)) tables.try_emplace(identity(listener), Table{true, {}});
         }
     }
@@ -49,7 +52,7 @@ std::map<std::string, Table> steering_tables(const model::State& state, const mo
             const Rank rank = rank_of(instance);
             for (const auto& socket : instance.sockets) {
                 const auto table = tables.find(socket.listener);
-                if (table == tables.end() || !wanted_now || !open.contains(socket.listener)) continue;
+                if (socket.hidden || table == tables.end() || !wanted_now || !open.contains(socket.listener)) continue;
                 table->second.closed = false;
                 const auto [known, fresh] = best.try_emplace(socket.listener, rank);
                 if (rank < known->second) table->second.shares.clear();

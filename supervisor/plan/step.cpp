@@ -10,6 +10,7 @@
 #include "plan/instance.h"
 #include "plan/rollover.h"
 #include "plan/turn.h"
+#include "plan/workers.h"
 
 namespace baton::plan {
 
@@ -52,6 +53,7 @@ class Apply {
             for (Instance& instance : service.instances) on_time(turn_, service, instance);
             touch(service);
         }
+        on_worker_time(turn_);
         std::erase_if(turn_.state.counters.closing, [&](const auto& listener) {
             if (listener.deadline > turn_.now) return false;
             turn_.announce("listener.closed", identity(listener.spec), "its time is over", true);
@@ -63,6 +65,7 @@ class Apply {
         touch_all();
     }
     void operator()(const model::ChildStarted& event) {
+        if (on_worker_started(turn_, event.id, event.pid)) return;
         const Found found = find_child(turn_.state, event.id);
         if (found.instance == nullptr || !has_process(*found.instance)) return;
         on_started(turn_, *found.service, *found.instance, event.pid);
@@ -70,14 +73,20 @@ class Apply {
     }
     void operator()(const model::ChildNotStarted& event) {
         turn_.act(model::ForgetProcess{event.id});  // what was opened for it
+        if (on_worker_ended(turn_, event.id, event.why)) return;
         const Found found = find_child(turn_.state, event.id);
         // One that is known to run was asked for twice.
         if (found.instance == nullptr || !has_process(*found.instance) || found.instance->pid != 0) return;
-        on_ended(turn_, *found.service, *found.instance, event.why, false);
+        if (event.port_taken && found.instance->state == InstanceState::starting) {
+            on_port_taken(turn_, *found.service, *found.instance);
+        } else {
+            on_ended(turn_, *found.service, *found.instance, event.why, false);
+        }
         touch(*found.service);
     }
     void operator()(const model::ChildExited& event) {
         turn_.act(model::ForgetProcess{event.id});
+        if (on_worker_ended(turn_, event.id, describe_end(event.status))) return;
         const Found found = find_child(turn_.state, event.id);
         if (found.instance == nullptr || !has_process(*found.instance)) return;
         on_ended(turn_, *found.service, *found.instance, describe_end(event.status), event.status == 0);
@@ -124,10 +133,13 @@ class Apply {
         }
         touch(found->second);
     }
+    void operator()(const model::WorkerReady& event) { on_worker_ready(turn_, event.id); }
+    void operator()(const model::WorkerHung& event) { on_worker_hung(turn_, event.id); }
     void operator()(const model::StopAsked& event) {
         turn_.state.counters.stopping = true;
         touch_all();
         if (!event.fast) return;
+        for (const model::Worker& worker : turn_.state.gateway.workers) turn_.act(model::SignalProcess{worker.id, SIGTERM, false});
         for (auto& [name, service] : turn_.state.services) {
             for (Instance& instance : service.instances) {
                 if (!has_process(instance)) continue;
@@ -167,11 +179,17 @@ void Apply::operator()(const model::Adopted& event) {
     for (const auto& [name, service] : state.services) {
         for (const Instance& instance : service.instances) next = std::max(next, instance.id + 1);
     }
+    for (const model::Worker& worker : state.gateway.workers) next = std::max(next, worker.id + 1);
     const std::uint64_t asked_before = next;
+    for (const model::Worker& worker : std::vector(state.gateway.workers)) {
+        if (!known.contains(worker.id)) on_worker_ended(turn_, worker.id, "its end was not seen");
+    }
     for (const model::KnownChild& child : event.children) {
         const Found found = find_child(state, child.id);
         if (child.exited) {
             (*this)(model::ChildExited{child.id, child.status});
+        } else if (on_worker_started(turn_, child.id, child.pid)) {
+            continue;
         } else if (found.instance == nullptr || !has_process(*found.instance)) {
             // Nothing knows it: it was started by a master that died before it could say so.
             turn_.announce("child.unknown", fmt::format("child {}", child.id), fmt::format("pid {} is ended", child.pid), true);
@@ -194,6 +212,7 @@ void Apply::operator()(const model::Adopted& event) {
         }
     }
     configure(turn_, model::Configured{state.configuration, false});
+    adopt_workers(turn_, event);
     touch_all();
 }
 
@@ -282,6 +301,7 @@ Outcome step(State& state, const model::Event& event, Millis now) {
         }
         due = std::move(next);
     }
+    reconcile_workers(turn);
     for (const std::string& name : out.touched) {
         if (const auto found = state.services.find(name); found != state.services.end()) found->second.as_of = now;
     }
@@ -301,10 +321,14 @@ Millis next_deadline(const State& state) {
     Millis next = never;
     for (const auto& [name, service] : state.services) next = std::min(next, service_deadline(state, service));
     for (const auto& listener : state.counters.closing) next = std::min(next, listener.deadline);
-    return next;
+    return std::min(next, workers_deadline(state));
 }
 
 bool all_stopped(const State& state) {
+    return instances_ended(state) && state.gateway.workers.empty();
+}
+
+bool instances_ended(const State& state) {
     return std::all_of(state.services.begin(), state.services.end(), [](const auto& entry) { return entry.second.instances.empty(); });
 }
 

@@ -26,6 +26,8 @@ Millis next_deadline(const model::State& state);
 
 // Whether everything that was to stop has ended.
 bool all_stopped(const model::State& state);
+// The same, of the instances alone: the workers end after them.
+bool instances_ended(const model::State& state);
 
 // Whether a service is asked to run at all: enabled, not stopped, and so is all it depends on.
 bool wanted(const model::State& state, const model::Service& service);

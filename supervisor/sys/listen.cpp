@@ -296,6 +296,25 @@ Result<UniqueFd> open_listener(const ListenerSpec& listener, Sharing sharing, bo
     return refused(listener, EAFNOSUPPORT);
 }
 
+bool port_is_free(std::uint16_t port) {
+    for (const int type : {SOCK_STREAM, SOCK_DGRAM}) {
+        const UniqueFd socket(::socket(AF_INET, type | SOCK_CLOEXEC, 0));
+        const int on = 1;
+        // As servers do: connections that have just ended are no obstacle.
+        if (type == SOCK_STREAM) ::setsockopt(socket.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+        sockaddr_in address{};
+        address.sin_family = AF_INET;
+        address.sin_port = htons(port);
+        if (::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) return false;
+    }
+    return true;
+}
+
+Result<void> give_file(const std::string& path, uid_t uid) {
+    if (::chown(path.c_str(), uid, static_cast<gid_t>(-1)) != 0) return Error::system("give " + path + " to user " + std::to_string(uid), errno);
+    return {};
+}
+
 Result<void> test_address(const ListenerSpec& listener) {
     if (listener.address.family == Family::unix_path) return test_path(listener);
     if (listener.address.family == Family::unix_abstract) {

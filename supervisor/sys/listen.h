@@ -31,6 +31,12 @@ enum class Sharing { single, group };
 Result<UniqueFd> open_listener(const model::ListenerSpec& listener, Sharing sharing, bool first,
                                mode_t mode = 0666);
 
+// Whether a program can bind the port, for tcp and for udp, on all addresses of this host. Leaves nothing behind.
+bool port_is_free(std::uint16_t port);
+
+// The socket file becomes this user's.
+Result<void> give_file(const std::string& path, uid_t uid);
+
 // Whether open_listener could succeed: the address exists here and may be bound. An address in use is
 // no error. Leaves nothing behind and touches no file.
 Result<void> test_address(const model::ListenerSpec& listener);

@@ -116,6 +116,11 @@ void let_go_of_terminal() {
     ::dup2(null->get(), STDERR_FILENO);
 }
 
+Result<void> refuse_new_privileges() {
+    if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return Error::system("refuse new privileges", errno);
+    return {};
+}
+
 void set_name(const char* name) {
     ::prctl(PR_SET_NAME, name);
 }

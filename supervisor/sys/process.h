@@ -49,6 +49,8 @@ bool kill_all_children();
 Result<pid_t> fork_daemon();
 // Output and errors go nowhere from here on.
 void let_go_of_terminal();
+// This process and what it starts gain no rights by executing a program (set-user-id and the like).
+Result<void> refuse_new_privileges();
 // The kernel's name of this thread, at most 15 bytes.
 void set_name(const char* name);
 

@@ -18,9 +18,11 @@ ROOMS = {
     "sys": {"model", "base"},
     "keeper": {"sys", "base"},
     "run": {"sys", "model", "base"},
-    "engine": {"run", "keeper", "sys", "config", "plan", "model", "base"},
+    "gateway": {"sys", "model", "base"},
+    "engine": {"run", "gateway", "keeper", "sys", "config", "plan", "model", "base"},
     "admin": {"engine", "sys", "model", "base"},
-    "master": {"admin", "engine", "run", "keeper", "sys", "config", "plan", "model", "base"},
+    "worker": {"gateway", "sys", "model", "base"},
+    "master": {"admin", "engine", "run", "gateway", "keeper", "sys", "config", "plan", "model", "base"},
 }
 # main.cpp wires roles; the command line sees the documents only.
 TOP = set(ROOMS)

@@ -1,0 +1,53 @@
+// The limits of the data plane, each named once with the reason for its value.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "base/time.h"
+
+namespace baton::limits {
+
+// Workers of one generation; more than a host has cores gain nothing.
+inline constexpr std::uint32_t workers = 256;
+// One buffer for all connections of a worker: what one read takes at most. Larger gains nothing on 1 MiB
+// responses, smaller costs system calls.
+inline constexpr std::size_t relay_buffer_bytes = 512 * 1024;
+// What one connection may move before the others have their turn.
+inline constexpr std::size_t relay_turn_bytes = 2 * 1024 * 1024;
+// Connections accepted from one listener before the others have their turn.
+inline constexpr std::size_t accept_turn = 64;
+// Events taken from the kernel at once.
+inline constexpr std::size_t gateway_events = 512;
+// A connection to an instance must be made within this; then another instance is tried.
+inline constexpr Millis upstream_connect = 5'000;
+// A client is kept so long while no instance can be reached (one that crashed is being restarted)...
+inline constexpr Millis upstream_wait = 10'000;
+// ...and the instances are tried again this often.
+inline constexpr Millis upstream_retry = 20;
+// An instance has closed its connection and the client has not: it is closed for it after this.
+inline constexpr Millis half_closed = 30'000;
+// A listener that cannot be accepted from (no descriptors left) is tried again after this.
+inline constexpr Millis accept_backoff = 100;
+// Descriptors of a worker beside its listeners and its connections.
+inline constexpr std::size_t worker_descriptors = 64;
+// Endpoints whose connections a worker counts: those of the table and those that left it with connections open.
+inline constexpr std::size_t counted_endpoints = 8'192;
+// A worker must serve by its first table within this.
+inline constexpr Millis worker_start = 10'000;
+// Wait before a worker is started in place of one that ended: none the first time, then doubling up to this.
+inline constexpr Millis worker_backoff_first = 50;
+inline constexpr Millis worker_backoff_max = 5'000;
+// Ports for programs that bind their own: below those the kernel gives to clients (ip_local_port_range), and
+// far more than there can be instances.
+inline constexpr std::uint16_t port_first = 20'000;
+inline constexpr std::uint16_t port_last = 31'999;
+// A worker whose loop stood still for so long is replaced; it turns at least every `worker_beat`.
+inline constexpr Millis worker_hang = 10'000;
+inline constexpr Millis worker_beat = 1'000;
+// Between one piece of a passed connection's buffered bytes and the next there is a message boundary.
+inline constexpr std::size_t passed_piece_bytes = 64 * 1024;
+// A route table, as text.
+inline constexpr std::size_t route_table_bytes = 16 * 1024 * 1024;
+
+}  // namespace baton::limits

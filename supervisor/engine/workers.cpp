@@ -1,0 +1,234 @@
+#include "engine/workers.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+
+#include <fmt/core.h>
+
+#include "base/gateway_limits.h"
+#include "base/limits.h"
+#include "model/codec.h"
+#include "plan/routes.h"
+#include "sys/channel.h"
+#include "sys/process.h"
+
+namespace baton::engine {
+
+using model::Worker;
+using model::WorkerState;
+
+namespace {
+
+std::string channel_name(std::uint64_t id) { return fmt::format("worker/{}", id); }
+std::string counters_name(std::uint64_t id) { return fmt::format("worker-counters/{}", id); }
+std::string output_name(std::uint64_t id) { return fmt::format("output/{}", id); }
+// Where the child finds the image it is made of, among the descriptors it gets.
+constexpr const char* own_program = "/proc/self/fd/5";
+
+const Worker* find_worker(const model::State& state, std::uint64_t id) {
+    for (const Worker& worker : state.gateway.workers) {
+        if (worker.id == id) return &worker;
+    }
+    return nullptr;
+}
+
+}  // namespace
+
+Workers::Workers(boost::asio::io_context& context, KeeperLink& link, Sockets& sockets, Processes& processes, Log& log,
+                 std::function<void(model::Event)> event)
+    : context_(context), link_(link), sockets_(sockets), processes_(processes), log_(log), event_(std::move(event)) {}
+
+Result<void> Workers::start(const model::State& state, std::uint64_t id) {
+    const Worker* worker = find_worker(state, id);
+    if (worker == nullptr) return failed("no such worker");
+    keeper::Spawn body;
+    body.id = id;
+    body.umask = 077;
+    std::vector<std::string> groups;
+    if (const std::string& name = state.configuration.supervisor.user; !name.empty() && ::geteuid() == 0) {
+        const auto& user = processes_.user(name);
+        if (!user) return user.error();
+        body.uid = user->uid;
+        body.gid = user->gid;
+        for (const std::uint32_t group : user->groups) groups.push_back(std::to_string(group));
+    }
+    auto channel = sys::make_channel();
+    auto counters = gateway::Counters::create();
+    auto pipe = sys::make_pipe();
+    auto image = sys::open_image("/proc/self/exe");
+    if (!channel) return channel.error();
+    if (!counters) return counters.error();
+    if (!pipe) return pipe.error();
+    if (!image) return image.error();
+
+    keeper::Tail tail;
+    tail.add(own_program).add("/").add(fmt::format("batond: worker process (gen {})", worker->generation));
+    const std::vector<std::string> environment{"BATON_ROLE=worker", fmt::format("BATON_WORKER={}", worker->number)};
+    for (const std::string& variable : environment) tail.add(variable);
+    for (const std::string& group : groups) tail.add(group);
+    body.argument_count = 1;
+    body.environment_count = static_cast<std::uint32_t>(environment.size());
+    body.group_count = static_cast<std::uint32_t>(groups.size());
+    link_.hold(output_name(id), pipe->read_end);
+    link_.hold(channel_name(id), channel->first);
+    link_.hold(counters_name(id), *counters);
+    link_.spawn(body, tail, {pipe->write_end.get(), channel->second.get(), counters->get(), image->get()});
+    listen(id, std::move(channel->first), *counters, std::move(pipe->read_end));
+    return {};
+}
+
+void Workers::listen(std::uint64_t id, sys::UniqueFd channel, const sys::UniqueFd& counters, sys::UniqueFd output) {
+    auto copy = sys::duplicate(channel);
+    auto opened = gateway::Counters::open(counters);
+    if (!copy || !opened) return log_.error("worker {}: {}", id, (copy ? opened.error() : copy.error()).message());
+    auto open = std::make_unique<Open>(Open{boost::asio::posix::stream_descriptor(context_, copy->release()), std::move(channel),
+                                            std::make_unique<gateway::Counters>(std::move(*opened)), nullptr, {}, 0, 0, false});
+    if (output.valid()) {
+        const auto log = [this, id](std::string_view line) { log_.warning("worker {}: {}", id, line); };
+        open->output = std::make_unique<run::Capture>(context_, std::move(output), log, [] {});
+    }
+    open_[id] = std::move(open);
+    wait(id);
+}
+
+void Workers::adopt(const model::State& state, std::map<std::string, sys::UniqueFd>& held) {
+    // Greater than what any master before this one has sent.
+    table_ = model::RouteTable{static_cast<std::uint64_t>(monotonic_now()), {}};
+    for (const Worker& worker : state.gateway.workers) {
+        const auto channel = held.find(channel_name(worker.id));
+        const auto counters = held.find(counters_name(worker.id));
+        const auto output = held.find(output_name(worker.id));
+        if (channel == held.end() || counters == held.end()) continue;
+        listen(worker.id, std::move(channel->second), counters->second, output == held.end() ? sys::UniqueFd() : std::move(output->second));
+        counters->second.reset();
+    }
+    for (const auto& [name, fd] : held) {
+        if (fd.valid() && (name.starts_with("worker/") || name.starts_with("worker-counters/"))) link_.release(name);
+    }
+}
+
+void Workers::ended(std::uint64_t id) {
+    const auto found = open_.find(id);
+    if (found == open_.end()) return;
+    if (found->second->output) found->second->output->drain_now();
+    open_.erase(found);
+    link_.release(channel_name(id));
+    link_.release(counters_name(id));
+}
+
+void Workers::let_go() {
+    open_.clear();
+    table_ = {};
+}
+
+void Workers::release(std::uint64_t id, std::uint64_t to) {
+    const auto from = open_.find(id);
+    if (from == open_.end()) return;
+    from->second->leaving = true;
+    const auto heir = open_.find(to);
+    auto channel = heir == open_.end() ? Result<std::pair<sys::UniqueFd, sys::UniqueFd>>(failed("nobody")) : sys::make_channel();
+    if (!channel) {
+        send(*from->second, {model::OrderKind::leave, {}});
+        return;
+    }
+    // The one that takes first: it may be asked at once.
+    const bool taken = send(*heir->second, {model::OrderKind::take, {}}, {channel->first.get()});
+    send(*from->second, {taken ? model::OrderKind::give : model::OrderKind::leave, {}}, taken ? std::vector{channel->second.get()} : std::vector<int>{});
+}
+
+// --- the table ---
+
+void Workers::settle(const model::State& state) {
+    model::RouteTable wanted = plan::routes(state);
+    wanted.revision = table_.revision;
+    if (wanted != table_) {
+        table_ = std::move(wanted);
+        ++table_.revision;
+    }
+    for (auto& [id, open] : open_) {
+        if (open->sent != table_.revision) send_table(*open);
+    }
+}
+
+void Workers::send_table(Open& open) {
+    constexpr std::size_t at_once = 200;
+    model::Order fresh{model::OrderKind::listeners, {}};
+    std::vector<int> descriptors;
+    std::set<std::string> named;
+    const auto send_fresh = [&] {
+        if (!fresh.listeners.empty() && !send(open, fresh, descriptors)) return false;
+        open.listeners.insert(fresh.listeners.begin(), fresh.listeners.end());
+        fresh.listeners.clear();
+        descriptors.clear();
+        return true;
+    };
+    for (const model::Route& route : table_.routes) {
+        named.insert(route.listener);
+        if (open.leaving || open.listeners.contains(route.listener)) continue;
+        const sys::UniqueFd* socket = sockets_.find(route.listener);
+        if (socket == nullptr) continue;
+        fresh.listeners.push_back(route.listener);
+        descriptors.push_back(socket->get());
+        if (descriptors.size() == at_once && !send_fresh()) return;
+    }
+    auto memory = sys::sealed_memory("baton-routes", model::encode(table_));
+    if (!memory) return log_.error("the route table: {}; workers go on with the last one", memory.error().message());
+    if (!send_fresh() || !send(open, {model::OrderKind::table, {}}, {memory->get()})) return;
+    std::erase_if(open.listeners, [&](const std::string& name) { return !named.contains(name); });
+    open.sent = table_.revision;
+}
+
+// One that does not read is told again with the next turn; it is found hung if it goes on so.
+bool Workers::send(Open& open, const model::Order& order, const std::vector<int>& descriptors) {
+    return sys::send_message(open.channel_fd, model::encode(order), descriptors).has_value();
+}
+
+void Workers::wait(std::uint64_t id) {
+    const auto found = open_.find(id);
+    if (found == open_.end()) return;
+    found->second->channel.async_wait(boost::asio::posix::stream_descriptor::wait_read, [this, id](boost::system::error_code ec) {
+        if (!ec) read(id);
+    });
+}
+
+void Workers::read(std::uint64_t id) {
+    const auto found = open_.find(id);
+    if (found == open_.end()) return;
+    Open& open = *found->second;
+    for (;;) {
+        auto received = sys::receive_message(open.channel_fd);
+        if (!received && received.error().code() == EAGAIN) break;
+        if (!received || received->bytes.empty()) return;  // it has ended, which the keeper tells
+        const auto confirmation = model::decode<model::Confirmation>(received->bytes);
+        if (!confirmation) continue;
+        const bool first = open.confirmed == 0;
+        open.confirmed = std::max(open.confirmed, confirmation->revision);
+        if (first) event_(model::WorkerReady{id});
+    }
+    wait(id);
+}
+
+// --- what they count ---
+
+bool Workers::drained(std::uint64_t instance) const {
+    return std::all_of(open_.begin(), open_.end(), [&](const auto& entry) {
+        const Open& open = *entry.second;
+        return open.confirmed >= table_.revision && open.counters->open_connections(instance) == 0;
+    });
+}
+
+void Workers::look(const model::State& state) {
+    const Millis now = monotonic_now();
+    for (const Worker& worker : state.gateway.workers) {
+        const Millis beat = static_cast<Millis>(totals(worker.id).beat);
+        if (worker.state == WorkerState::ready && beat > 0 && now - beat > limits::worker_hang) event_(model::WorkerHung{worker.id});
+    }
+}
+
+gateway::Totals Workers::totals(std::uint64_t id) const {
+    const auto found = open_.find(id);
+    return found == open_.end() ? gateway::Totals{} : found->second->counters->totals();
+}
+
+}  // namespace baton::engine

@@ -1,0 +1,82 @@
+// The workers of the gateway as this master sees them: how one is started, what it is told, and what it has
+// confirmed and counted. Which there are is the state's; this makes it so.
+//
+// For each worker the keeper holds this end of its channel and its counters, under worker/ID and
+// worker-counters/ID, so that a master that dies is replaced without the worker noticing.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+
+#include "base/log.h"
+#include "base/result.h"
+#include "engine/keeper_link.h"
+#include "engine/processes.h"
+#include "engine/sockets.h"
+#include "gateway/counters.h"
+#include "model/events.h"
+#include "model/route_table.h"
+#include "model/state.h"
+#include "run/capture.h"
+
+namespace baton::engine {
+
+class Workers {
+  public:
+    Workers(boost::asio::io_context& context, KeeperLink& link, Sockets& sockets, Processes& processes, Log& log,
+            std::function<void(model::Event)> event);
+
+    // Asks the keeper for the worker's process, of this master's own program. An Error: nothing was asked.
+    Result<void> start(const model::State& state, std::uint64_t id);
+    void release(std::uint64_t id, std::uint64_t to);
+    // Takes over those that another master has started.
+    void adopt(const model::State& state, std::map<std::string, sys::UniqueFd>& held);
+    // Its end was noted.
+    void ended(std::uint64_t id);
+    // Another master has them from now on.
+    void let_go();
+
+    // Sends the table to those who have another one. After each turn.
+    void settle(const model::State& state);
+    // Whether every worker has confirmed the table last sent, and none has a connection to this instance.
+    bool drained(std::uint64_t instance) const;
+    // Posts an event for each whose loop stands still.
+    void look(const model::State& state);
+    // The totals of one worker; all zero where it is not known.
+    gateway::Totals totals(std::uint64_t id) const;
+
+  private:
+    struct Open {
+        boost::asio::posix::stream_descriptor channel;
+        sys::UniqueFd channel_fd;  // the same; the stream only waits
+        std::unique_ptr<gateway::Counters> counters;
+        std::unique_ptr<run::Capture> output;
+        std::set<std::string> listeners;   // sent to it
+        std::uint64_t sent = 0;            // revision
+        std::uint64_t confirmed = 0;
+        bool leaving = false;
+    };
+    void listen(std::uint64_t id, sys::UniqueFd channel, const sys::UniqueFd& counters, sys::UniqueFd output);
+    void wait(std::uint64_t id);
+    void read(std::uint64_t id);
+    void send_table(Open& open);
+    bool send(Open& open, const model::Order& order, const std::vector<int>& descriptors = {});
+
+    boost::asio::io_context& context_;
+    KeeperLink& link_;
+    Sockets& sockets_;
+    Processes& processes_;
+    Log& log_;
+    std::function<void(model::Event)> event_;
+    std::map<std::uint64_t, std::unique_ptr<Open>> open_;
+    model::RouteTable table_;
+};
+
+}  // namespace baton::engine

@@ -1,0 +1,447 @@
+#include "gateway/gateway.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <set>
+
+#include "base/check.h"
+#include "base/gateway_limits.h"
+#include "sys/stream.h"
+
+namespace baton::gateway {
+
+using sys::Epoll;
+
+namespace {
+
+// A token is an object's address and, in the bits that its alignment leaves free, what it is.
+enum class Kind : std::uint64_t { other = 0, client = 1, upstream = 2, pool = 3, giver = 4, taker = 5 };
+constexpr std::uint64_t kind_bits = 7;
+
+template <class T>
+std::uint64_t make_token(const T* object, Kind kind) {
+    return reinterpret_cast<std::uint64_t>(object) | static_cast<std::uint64_t>(kind);
+}
+
+template <class T>
+T* object_of(std::uint64_t token) {
+    return reinterpret_cast<T*>(token & ~kind_bits);
+}
+
+}  // namespace
+
+Gateway::Gateway(Epoll epoll, Counters counters, Log& log, std::size_t offset)
+    : epoll_(std::move(epoll)),
+      counters_(std::move(counters)),
+      totals_(counters_.totals()),
+      log_(log),
+      relay_(epoll_, totals_),
+      offset_(offset),
+      now_(monotonic_now()) {}
+
+Gateway::~Gateway() = default;
+
+Result<void> Gateway::watch(const sys::UniqueFd& fd, std::function<void()> handler) {
+    const std::uint64_t index = watched_.size();
+    watched_.emplace_back(&fd, std::move(handler));
+    return epoll_.add(fd, Epoll::Watch::channel, index << 3U);
+}
+
+// --- one turn ---
+
+void Gateway::turn() {
+    const auto events = epoll_.wait(patience());
+    now_ = monotonic_now();
+    totals_.beat = static_cast<std::uint64_t>(now_);
+    for (const sys::Readiness& event : events) dispatch(event);
+    // Those that had their turn and have more: after everybody else.
+    auto again = std::exchange(again_, {});
+    for (const auto& [session, side] : again) {
+        session->again = false;
+        if (session->state == SessionState::relaying) move(*session, side);
+    }
+    on_time();
+    if (giver_) give_some();
+    ended_.clear();
+    left_.clear();
+}
+
+void Gateway::dispatch(const sys::Readiness& event) {
+    switch (static_cast<Kind>(event.token & kind_bits)) {
+        case Kind::other: return watched_[event.token >> 3U].second();
+        case Kind::client: return on_session(*object_of<Session>(event.token), Side::client, event);
+        case Kind::upstream: return on_session(*object_of<Session>(event.token), Side::upstream, event);
+        case Kind::pool: return accept_from(*object_of<Pool>(event.token));
+        case Kind::giver: return;  // give_some is called each turn
+        case Kind::taker: {
+            const auto* taker = object_of<Taker>(event.token);
+            const auto found = std::find_if(takers_.begin(), takers_.end(), [&](const Taker& one) { return &one == taker; });
+            if (found != takers_.end()) take_some(found);
+            return;
+        }
+    }
+}
+
+bool Gateway::finished() const {
+    return leaving_ && sessions_.empty() && (!giver_ || giver_->empty());
+}
+
+int Gateway::patience() const {
+    if (!again_.empty()) return 0;
+    Millis next = now_ + limits::worker_beat;
+    for (const auto* queue : {&connecting_, &waiting_, &half_closed_}) {
+        if (!queue->empty()) next = std::min(next, queue->front()->due);
+    }
+    if (!waiting_.empty()) next = std::min(next, next_retry_);
+    for (const auto& [name, pool] : pools_) {
+        if (pool->paused > 0) next = std::min(next, pool->paused);
+    }
+    return static_cast<int>(std::max<Millis>(0, next - monotonic_now()));
+}
+
+void Gateway::on_time() {
+    const auto due = [this](std::list<Session*>& queue) {
+        Session* first = queue.empty() ? nullptr : queue.front();
+        return first != nullptr && first->due <= now_ ? first : nullptr;
+    };
+    while (Session* session = due(connecting_)) unreachable(*session);
+    while (Session* session = due(waiting_)) {
+        ++totals_.failed;
+        close(*session, true);
+    }
+    while (Session* session = due(half_closed_)) close(*session, false);
+    if (!waiting_.empty() && now_ >= next_retry_) {
+        for (Session* session : std::vector<Session*>(waiting_.begin(), waiting_.end())) {
+            session->tried = 0;
+            connect(*session);
+        }
+        next_retry_ = now_ + limits::upstream_retry;
+    }
+    for (auto& [name, pool] : pools_) {
+        if (pool->paused > 0 && pool->paused <= now_) pool->paused = 0;
+    }
+    settle_accepting();
+}
+
+void Gateway::queue(Session& session, std::list<Session*>& queue, Millis wait) {
+    unqueue(session);
+    session.due = now_ + wait;
+    session.queue = &queue;
+    session.place = queue.insert(queue.end(), &session);
+}
+
+void Gateway::unqueue(Session& session) {
+    if (session.queue != nullptr) session.queue->erase(session.place);
+    session.queue = nullptr;
+    session.due = never;
+}
+
+// --- the table ---
+
+void Gateway::follow(const model::RouteTable& table, std::map<std::string, sys::UniqueFd> listeners) {
+    const std::set<std::uint64_t> before = std::exchange(present_, {});
+    std::set<std::string> named;
+    for (const model::Route& route : table.routes) {
+        auto& pool = pools_[route.listener];
+        if (!pool) pool = std::make_unique<Pool>();
+        pool->name = route.listener;
+        pool->assign(route, counters_, offset_);
+        for (const Pool::Peer& peer : pool->peers) present_.insert(peer.id);
+        named.insert(route.listener);
+        const auto fresh = listeners.find(route.listener);
+        if (fresh == listeners.end() || leaving_) continue;
+        stop_accepting(*pool);
+        pool->listener = std::move(fresh->second);
+        sys::prepare_listener(pool->listener);
+    }
+    for (auto entry = pools_.begin(); entry != pools_.end();) {
+        if (named.contains(entry->first)) {
+            ++entry;
+            continue;
+        }
+        stop_accepting(*entry->second);
+        // Those that are still on their way to an instance have nobody else to be sent to.
+        for (const auto& session : sessions_) {
+            if (session->pool == entry->second.get()) session->pool = nullptr;
+        }
+        left_.push_back(std::move(entry->second));
+        entry = pools_.erase(entry);
+    }
+    for (const std::uint64_t id : before) {
+        if (!present_.contains(id)) counters_.forget(id);
+    }
+    const std::size_t limit = sys::descriptor_limit();
+    most_sessions_ = (limit - std::min(limit / 2, limits::worker_descriptors + pools_.size())) / 2;
+    next_retry_ = now_;  // who waits for an instance may have one now
+    settle_accepting();
+}
+
+// A listener is accepted from while there is an instance to send its clients to, and room for them.
+void Gateway::settle_accepting() {
+    const bool full = sessions_.size() >= most_sessions_;
+    if (full && !std::exchange(full_said_, true)) {
+        log_.warning("{} connections are open, as many as the limit of descriptors allows: new ones wait", sessions_.size());
+    }
+    if (sessions_.size() < most_sessions_ / 2) full_said_ = false;
+    for (auto& [name, pool] : pools_) {
+        const bool wanted = !full && !leaving_ && pool->listener.valid() && !pool->empty() && pool->paused == 0;
+        if (wanted == pool->watched) continue;
+        if (!wanted) {
+            epoll_.remove(pool->listener);
+        } else if (auto added = epoll_.add(pool->listener, Epoll::Watch::listener, make_token(pool.get(), Kind::pool)); !added) {
+            log_.error("listener {}: {}", name, added.error().message());
+            pool->listener.reset();
+            continue;
+        }
+        pool->watched = wanted;
+    }
+}
+
+void Gateway::stop_accepting(Pool& pool) {
+    if (pool.watched) epoll_.remove(pool.listener);
+    pool.watched = false;
+    pool.listener.reset();
+}
+
+// --- sessions ---
+
+std::uint64_t Gateway::token(const Session& session, Side side) const {
+    return make_token(&session, side == Side::client ? Kind::client : Kind::upstream);
+}
+
+void Gateway::accept_from(Pool& pool) {
+    for (std::size_t i = 0; i < limits::accept_turn && pool.watched && sessions_.size() < most_sessions_; ++i) {
+        sys::Accepted accepted = sys::accept_stream(pool.listener);
+        if (accepted.error == EAGAIN) return;
+        if (accepted.error != 0) {
+            log_.warning("{}; tried again in {} ms", Error::system("accept from " + pool.name, accepted.error).message(), limits::accept_backoff);
+            pool.paused = now_ + limits::accept_backoff;
+            return settle_accepting();
+        }
+        ++totals_.accepted;
+        Session session;
+        session.client.socket = std::move(accepted.socket);
+        session.pool = &pool;
+        session.since = now_;
+        connect(add(std::move(session)));
+    }
+    if (sessions_.size() >= most_sessions_) settle_accepting();
+}
+
+Session& Gateway::add(Session session) {
+    auto& added = sessions_.emplace_back(std::make_unique<Session>(std::move(session)));
+    added->index = static_cast<std::uint32_t>(sessions_.size() - 1);
+    totals_.open = sessions_.size();
+    return *added;
+}
+
+void Gateway::connect(Session& session) {
+    while (session.pool != nullptr && !session.pool->empty() && session.tried < session.pool->peers.size()) {
+        Pool::Peer& peer = session.pool->peers[session.pool->turns.pick()];
+        sys::Connected made = sys::connect_stream(peer.address);
+        if (made.error != 0 && made.error != EINPROGRESS) {
+            ++session.tried;
+            continue;
+        }
+        session.upstream = Leg{};
+        session.upstream.socket = std::move(made.socket);
+        session.endpoint = peer.id;
+        session.counter = peer.counter;
+        if (session.counter != nullptr) ++*session.counter;
+        if (made.error == 0) return connected(session);
+        session.state = SessionState::connecting;
+        session.upstream.writing = true;
+        queue(session, connecting_, limits::upstream_connect);
+        if (!epoll_.add(session.upstream.socket, Epoll::Watch::stream_writing, token(session, Side::upstream))) close(session, true);
+        return;
+    }
+    wait_for_instance(session);
+}
+
+void Gateway::unreachable(Session& session) {
+    uncount(session);
+    session.upstream = Leg{};
+    ++session.tried;
+    connect(session);
+}
+
+// All were tried, or there is none. Its deadline counts from when it was accepted.
+void Gateway::wait_for_instance(Session& session) {
+    session.state = SessionState::waiting;
+    const Millis left = session.since + limits::upstream_wait - now_;
+    if (session.pool == nullptr || left <= 0) {
+        ++totals_.failed;
+        return close(session, true);
+    }
+    if (session.queue == &waiting_) return;
+    if (waiting_.empty()) next_retry_ = now_ + limits::upstream_retry;
+    queue(session, waiting_, left);
+}
+
+void Gateway::connected(Session& session) {
+    unqueue(session);
+    session.state = SessionState::relaying;
+    session.tried = 0;
+    // What the client has sent already goes first: then its descriptor is told of only for what is new.
+    session.client.readable = true;
+    const Relay::Outcome outcome = relay_.move(session, Side::client, token(session, Side::upstream));
+    const bool watched = epoll_.add(session.client.socket, session.client.writing ? Epoll::Watch::stream_writing : Epoll::Watch::stream, token(session, Side::client)) &&
+                         (session.upstream.writing || epoll_.add(session.upstream.socket, Epoll::Watch::stream, token(session, Side::upstream)));
+    if (!watched) return close(session, true);
+    conclude(session, Side::client, outcome);
+}
+
+void Gateway::on_session(Session& session, Side side, const sys::Readiness& event) {
+    if (session.state == SessionState::connecting) {
+        if (!event.writable && !event.ended) return;
+        const int error = sys::connect_error(session.upstream.socket);
+        return error == 0 ? connected(session) : unreachable(session);
+    }
+    if (session.state != SessionState::relaying) return;
+    Leg& leg = session.leg(side);
+    if (event.writable && leg.unsent) {
+        conclude(session, side == Side::client ? Side::upstream : Side::client, relay_.flush(session, side, token(session, side)));
+        if (session.state != SessionState::relaying) return;
+    }
+    if (!event.readable) return;
+    leg.readable = !leg.ended;
+    leg.ending = leg.ending || event.ended;
+    move(session, side);
+}
+
+void Gateway::move(Session& session, Side side) {
+    const Side other = side == Side::client ? Side::upstream : Side::client;
+    conclude(session, side, relay_.move(session, side, token(session, other)));
+}
+
+void Gateway::conclude(Session& session, Side moved, Relay::Outcome outcome) {
+    switch (outcome) {
+        case Relay::Outcome::over: return close(session, false);
+        case Relay::Outcome::broken: return close(session, true);
+        case Relay::Outcome::more:
+            if (!std::exchange(session.again, true)) again_.emplace_back(&session, moved);
+            return;
+        case Relay::Outcome::idle:
+            // A client that never closes would keep what is left of it for ever.
+            if (session.client.told && !session.client.ended && session.queue == nullptr) queue(session, half_closed_, limits::half_closed);
+            return;
+    }
+}
+
+void Gateway::uncount(Session& session) {
+    if (session.counter != nullptr) --*session.counter;
+    session.counter = nullptr;
+    session.endpoint = 0;
+}
+
+// Out of every list; the record lives until the turn is over.
+void Gateway::detach(Session& session) {
+    unqueue(session);
+    session.state = SessionState::closed;
+    if (session.again) std::erase_if(again_, [&](const auto& entry) { return entry.first == &session; });
+    const std::uint32_t index = session.index;
+    ended_.push_back(std::move(sessions_[index]));
+    if (index + 1U < sessions_.size()) {
+        sessions_[index] = std::move(sessions_.back());
+        sessions_[index]->index = index;
+    }
+    sessions_.pop_back();
+    totals_.open = sessions_.size();
+}
+
+void Gateway::close(Session& session, bool broken) {
+    if (broken && session.client.socket.valid()) sys::break_on_close(session.client.socket);
+    if (broken && session.upstream.socket.valid()) sys::break_on_close(session.upstream.socket);
+    uncount(session);
+    detach(session);
+    session.client.socket.reset();
+    session.upstream.socket.reset();
+    ++totals_.closed;
+}
+
+// --- leaving, and what one worker passes to another ---
+
+void Gateway::leave() {
+    leaving_ = true;
+    for (auto& [name, pool] : pools_) stop_accepting(*pool);
+}
+
+void Gateway::give(sys::UniqueFd channel) {
+    leave();
+    giver_.emplace(std::move(channel));
+    if (auto added = epoll_.add(giver_->channel(), Epoll::Watch::channel_writing, make_token(&*giver_, Kind::giver)); !added) {
+        log_.error("pass connections on: {}; they end here", added.error().message());
+        giver_.reset();
+    }
+}
+
+void Gateway::give_some() {
+    for (;;) {
+        if (auto flushed = giver_->flush(); !flushed) {
+            if (flushed.error().code() == EAGAIN) return;
+            log_.warning("pass connections on: {}; {} end here", flushed.error().message(), sessions_.size());
+            epoll_.remove(giver_->channel());
+            return giver_.reset();
+        }
+        if (sessions_.empty()) return;
+        Session& session = *sessions_.back();
+        const std::string pool = session.pool == nullptr ? std::string() : session.pool->name;
+        if (session.state != SessionState::relaying) {
+            // Nothing was sent to an instance yet: the other worker picks one.
+            uncount(session);
+            session.upstream = Leg{};
+        }
+        Session passed;
+        if (session.client.socket.valid()) epoll_.remove(session.client.socket);
+        if (session.upstream.socket.valid()) epoll_.remove(session.upstream.socket);
+        passed.client = std::move(session.client);
+        passed.upstream = std::move(session.upstream);
+        passed.endpoint = session.endpoint;
+        uncount(session);
+        detach(session);
+        giver_->add(std::move(passed), pool);
+        ++totals_.given;
+    }
+}
+
+void Gateway::take(sys::UniqueFd channel) {
+    Taker& taker = takers_.emplace_back(std::move(channel));
+    if (auto added = epoll_.add(taker.channel(), Epoll::Watch::channel, make_token(&taker, Kind::taker)); !added) {
+        log_.error("take connections over: {}", added.error().message());
+        takers_.pop_back();
+    }
+}
+
+void Gateway::take_some(std::list<Taker>::iterator taker) {
+    for (std::size_t i = 0; i < limits::accept_turn; ++i) {
+        auto taken = taker->take();
+        if (!taken || !*taken) {
+            if (!taken) takers_.erase(taker);
+            return;
+        }
+        Taker::Taken& one = **taken;
+        const auto pool = pools_.find(one.pool);
+        const bool relaying = one.session.state == SessionState::relaying;
+        one.session.pool = pool == pools_.end() ? nullptr : pool->second.get();
+        one.session.since = now_;
+        Session& session = add(std::move(one.session));
+        ++totals_.taken;
+        if (!relaying) {
+            connect(session);
+            continue;
+        }
+        session.counter = counters_.slot(session.endpoint);
+        if (session.counter != nullptr) ++*session.counter;
+        if (!present_.contains(session.endpoint)) counters_.forget(session.endpoint);
+        session.client.writing = session.upstream.writing = true;
+        const bool watched = epoll_.add(session.client.socket, Epoll::Watch::stream_writing, token(session, Side::client)) &&
+                             epoll_.add(session.upstream.socket, Epoll::Watch::stream_writing, token(session, Side::upstream));
+        if (!watched) {
+            close(session, true);
+            continue;
+        }
+        conclude(session, Side::client, Relay::Outcome::idle);
+    }
+}
+
+}  // namespace baton::gateway

@@ -1,0 +1,100 @@
+#include "gateway/passing.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "base/gateway_limits.h"
+
+namespace baton::gateway {
+
+void Giver::add(Session session, const std::string& pool) {
+    PassedHead head;
+    head.endpoint = session.endpoint;
+    const auto left = [](const Leg& leg) { return leg.unsent ? leg.unsent->bytes.size() - leg.unsent->from : 0; };
+    head.for_upstream = left(session.upstream);
+    head.for_client = left(session.client);
+    head.client_ended = session.client.ended;
+    head.client_told = session.client.told;
+    head.upstream_ended = session.upstream.ended;
+    head.upstream_told = session.upstream.told;
+    std::string bytes(reinterpret_cast<const char*>(&head), sizeof(head));
+    messages_.push_back({bytes + pool, std::move(session.client.socket), std::move(session.upstream.socket)});
+    if (session.upstream.unsent) add_pieces(*session.upstream.unsent);
+    if (session.client.unsent) add_pieces(*session.client.unsent);
+}
+
+void Giver::add_pieces(const Unsent& unsent) {
+    for (std::size_t at = unsent.from; at < unsent.bytes.size(); at += limits::passed_piece_bytes) {
+        const std::size_t size = std::min(limits::passed_piece_bytes, unsent.bytes.size() - at);
+        messages_.push_back({std::string(unsent.bytes.data() + at, size), {}, {}});
+    }
+}
+
+Result<void> Giver::flush() {
+    while (!messages_.empty()) {
+        const Message& message = messages_.front();
+        std::vector<int> descriptors;
+        if (message.client.valid()) descriptors.push_back(message.client.get());
+        if (message.upstream.valid()) descriptors.push_back(message.upstream.get());
+        if (auto sent = sys::send_message(channel_, message.bytes, descriptors); !sent) {
+            // Too many descriptors are under way for this user: as if there were no room.
+            return sent.error().code() == ETOOMANYREFS ? Error::system("pass a connection", EAGAIN) : sent.error();
+        }
+        messages_.pop_front();
+    }
+    return {};
+}
+
+Result<std::optional<Taker::Taken>> Taker::take() {
+    for (;;) {
+        auto received = sys::receive_message(channel_);
+        if (!received && received.error().code() == EAGAIN) return std::optional<Taken>();
+        if (!received) return received.error();
+        if (received->bytes.empty()) return failed("the giver has ended");
+        auto read = partial_ ? add_piece(received->bytes) : begin(std::move(*received));
+        if (!read) return read.error();
+        if (for_upstream_ > 0 || for_client_ > 0) continue;
+        std::optional<Taken> whole = std::move(partial_);
+        partial_.reset();
+        return whole;
+    }
+}
+
+Result<void> Taker::begin(sys::Received received) {
+    std::uint32_t size = 0;
+    const std::string& bytes = received.bytes;
+    if (bytes.size() >= sizeof(size)) std::memcpy(&size, bytes.data(), sizeof(size));
+    if (received.cut) return failed("there was no room for a passed connection's descriptors");
+    if (size < offsetof(PassedHead, client_ended) || size > bytes.size()) return failed("a passed connection's head is malformed");
+    PassedHead head;
+    std::memcpy(&head, bytes.data(), std::min<std::size_t>(size, sizeof(head)));
+    const std::size_t wanted = head.endpoint == 0 ? 1 : 2;
+    const bool fits = head.for_upstream <= limits::relay_buffer_bytes && head.for_client <= limits::relay_buffer_bytes;
+    if (received.descriptors.size() != wanted || !fits) return failed("a passed connection is malformed");
+    Taken& taken = partial_.emplace();
+    taken.pool = bytes.substr(size);
+    taken.session.client.socket = std::move(received.descriptors[0]);
+    if (wanted == 2) taken.session.upstream.socket = std::move(received.descriptors[1]);
+    taken.session.endpoint = head.endpoint;
+    taken.session.state = wanted == 2 ? SessionState::relaying : SessionState::waiting;
+    taken.session.client.ended = head.client_ended != 0;
+    taken.session.client.told = head.client_told != 0;
+    taken.session.upstream.ended = head.upstream_ended != 0;
+    taken.session.upstream.told = head.upstream_told != 0;
+    for_upstream_ = head.for_upstream;
+    for_client_ = head.for_client;
+    return {};
+}
+
+Result<void> Taker::add_piece(const std::string& bytes) {
+    std::uint64_t& left = for_upstream_ > 0 ? for_upstream_ : for_client_;
+    Leg& leg = for_upstream_ > 0 ? partial_->session.upstream : partial_->session.client;
+    if (bytes.size() > left) return failed("a passed connection has too many bytes");
+    if (!leg.unsent) leg.unsent = std::make_unique<Unsent>();
+    leg.unsent->bytes.insert(leg.unsent->bytes.end(), bytes.begin(), bytes.end());
+    left -= bytes.size();
+    return {};
+}
+
+}  // namespace baton::gateway

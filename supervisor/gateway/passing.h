@@ -1,0 +1,81 @@
+// How a connection goes from one worker to another: its descriptors, and the bytes that were read from one
+// side and not yet taken by the other. Workers of different versions speak it, so its head may only grow
+// at its end, and a shorter one takes the defaults.
+//
+// One message with the head, the pool's name and the descriptors (client, instance), then the bytes in
+// pieces of at most limits::passed_piece_bytes: those for the instance first.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "gateway/session.h"
+#include "sys/channel.h"
+
+namespace baton::gateway {
+
+struct PassedHead {
+    std::uint32_t size = sizeof(PassedHead);
+    std::uint32_t version = 1;
+    std::uint64_t endpoint = 0;           // 0: no instance was picked yet, and there is one descriptor
+    std::uint64_t for_upstream = 0;       // bytes that follow
+    std::uint64_t for_client = 0;
+    std::uint32_t client_ended = 0;       // flags, as in Leg
+    std::uint32_t client_told = 0;
+    std::uint32_t upstream_ended = 0;
+    std::uint32_t upstream_told = 0;
+};
+
+// The side that gives. Nothing is lost when the other one is slow: flush() again when there is room.
+class Giver {
+  public:
+    explicit Giver(sys::UniqueFd channel) : channel_(std::move(channel)) {}
+    const sys::UniqueFd& channel() const { return channel_; }
+
+    // The session is the other's from here on.
+    void add(Session session, const std::string& pool);
+    bool empty() const { return messages_.empty(); }
+    // An Error with code() EAGAIN: there is no room now. Any other: the other side is gone.
+    Result<void> flush();
+
+  private:
+    struct Message {
+        std::string bytes;
+        sys::UniqueFd client;
+        sys::UniqueFd upstream;
+    };
+    void add_pieces(const Unsent& unsent);
+
+    sys::UniqueFd channel_;
+    std::deque<Message> messages_;
+};
+
+// The side that takes.
+class Taker {
+  public:
+    explicit Taker(sys::UniqueFd channel) : channel_(std::move(channel)) {}
+    const sys::UniqueFd& channel() const { return channel_; }
+
+    struct Taken {
+        Session session;  // waiting, or relaying where it has an endpoint
+        std::string pool;
+    };
+    // The next whole connection; none: not now. An Error: the giver has ended, or does not speak properly.
+    Result<std::optional<Taken>> take();
+
+  private:
+    Result<void> begin(sys::Received received);
+    Result<void> add_piece(const std::string& bytes);
+
+    sys::UniqueFd channel_;
+    std::optional<Taken> partial_;
+    std::uint64_t for_upstream_ = 0;  // bytes that are still to come
+    std::uint64_t for_client_ = 0;
+};
+
+}  // namespace baton::gateway

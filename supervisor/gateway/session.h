@@ -1,0 +1,64 @@
+// One proxied connection: the client's stream, the instance's, and what is between them.
+//
+//              an instance is picked       connected               both have sent their last
+//   waiting ──────────────────────▶ connecting ─────▶ relaying ──────────────────────────────▶ closed
+//      ▲                                │                 │ a side broke: so does the other      ▲
+//      └────────────────────────────────┘                 └─────────────────────────────────────┘
+//        no instance could be reached: again soon; closed when its time is over
+//
+// Idle, one costs its two descriptors and this record: what is read is written at once, from a buffer that
+// all connections share; only what the other side did not take is kept here.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <list>
+#include <memory>
+#include <vector>
+
+#include "base/time.h"
+#include "sys/descriptor.h"
+
+namespace baton::gateway {
+
+struct Pool;
+
+// Bytes that a stream did not take yet.
+struct Unsent {
+    std::vector<char> bytes;
+    std::size_t from = 0;
+};
+
+struct Leg {
+    sys::UniqueFd socket;
+    std::unique_ptr<Unsent> unsent;  // to be written to it
+    bool readable = false;           // there may be something to read
+    bool ending = false;             // the kernel said that nothing follows what is there to read
+    bool ended = false;              // its last byte was read
+    bool told = false;               // it was told that it has got the last byte
+    bool writing = false;            // it is watched for room to write
+};
+
+enum class SessionState : std::uint8_t { waiting, connecting, relaying, closed };
+enum class Side : std::uint8_t { client = 1, upstream = 2 };
+
+struct Session {
+    Leg client;
+    Leg upstream;
+    Pool* pool = nullptr;               // null once the pool has left the table
+    std::uint64_t endpoint = 0;
+    std::uint64_t* counter = nullptr;   // open connections of the endpoint
+    Millis since = 0;                   // when it was accepted
+    Millis due = never;                 // when its present wait is over
+    std::list<Session*>* queue = nullptr;  // of those with a deadline, it is in this
+    std::list<Session*>::iterator place;
+    std::uint32_t index = 0;            // in the list of all
+    std::uint16_t tried = 0;            // endpoints that could not be reached, in a row
+    SessionState state = SessionState::waiting;
+    bool again = false;                 // it had its turn, and there is more
+
+    Leg& leg(Side side) { return side == Side::client ? client : upstream; }
+    Leg& other(Side side) { return side == Side::client ? upstream : client; }
+};
+
+}  // namespace baton::gateway

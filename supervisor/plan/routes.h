@@ -1,0 +1,24 @@
+// The route table of the workers, derived from the state: which listeners they accept on, and where the
+// instances are that take connections.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "model/route_table.h"
+#include "model/state.h"
+
+namespace baton::plan {
+
+// Its revision is the sender's to set.
+model::RouteTable routes(const model::State& state);
+// Whether there is anything to proxy, or somebody whose connections are proxied.
+bool needs_workers(const model::State& state);
+// Where the workers, and probes, reach an instance through one of its service's listeners. None where it
+// takes connections by itself.
+std::optional<model::Address> upstream_address(const model::State& state, const model::ServiceSpec& spec, const model::ListenerSpec& listener,
+                                               const model::Instance& instance);
+// The unix socket of an instance that holds this place.
+std::string hidden_path(const model::State& state, std::uint32_t place);
+
+}  // namespace baton::plan

@@ -1,0 +1,180 @@
+#include "plan/workers.h"
+
+#include <csignal>
+
+#include <algorithm>
+
+#include <fmt/core.h>
+
+#include "base/check.h"
+#include "base/gateway_limits.h"
+#include "base/limits.h"
+#include "plan/routes.h"
+#include "plan/step.h"
+
+namespace baton::plan {
+
+using model::Gateway;
+using model::Worker;
+using model::WorkerState;
+
+namespace {
+
+std::string name_of(const Worker& worker) { return fmt::format("worker {}.{}", worker.generation, worker.number); }
+
+Worker* find_worker(model::State& state, std::uint64_t id) {
+    for (Worker& worker : state.gateway.workers) {
+        if (worker.id == id && id != 0) return &worker;
+    }
+    return nullptr;
+}
+
+void become(Turn& turn, Worker& worker, WorkerState to) {
+    const bool legal = std::any_of(model::worker_edges.begin(), model::worker_edges.end(),
+                                   [&](const auto& edge) { return edge.from == worker.state && edge.to == to; });
+    CHECK(legal);
+    worker.state = to;
+    worker.since = turn.now;
+    worker.deadline = never;
+}
+
+// While there is something to proxy, and until the last instance has ended whose clients they hold.
+std::uint32_t wanted_workers(const model::State& state) {
+    if (state.counters.stopping && instances_ended(state)) return 0;
+    if (!needs_workers(state)) return 0;
+    const std::uint32_t configured = state.configuration.supervisor.workers;
+    return std::min(limits::workers, configured > 0 ? configured : state.gateway.cores);
+}
+
+bool belongs(const model::State& state, const Worker& worker) {
+    return worker.state != WorkerState::leaving && worker.generation == state.gateway.generation && worker.number < wanted_workers(state);
+}
+
+void start(Turn& turn, std::uint32_t number) {
+    Worker worker;
+    worker.id = turn.state.counters.next_child++;
+    worker.generation = turn.state.gateway.generation;
+    worker.number = number;
+    worker.since = turn.now;
+    worker.deadline = turn.now + limits::worker_start;
+    turn.state.gateway.workers.push_back(worker);
+    turn.act(model::StartWorker{worker.id});
+}
+
+// Its connections go to the ready one that has to take over from the fewest.
+std::uint64_t choose_heir(const model::State& state, const Worker& leaving) {
+    const Worker* best = nullptr;
+    std::ptrdiff_t fewest = 0;
+    for (const Worker& worker : state.gateway.workers) {
+        if (worker.state != WorkerState::ready || !belongs(state, worker) || worker.id == leaving.id) continue;
+        const auto takes = std::count_if(state.gateway.workers.begin(), state.gateway.workers.end(), [&](const Worker& other) { return other.heir == worker.id; });
+        if (best != nullptr && takes >= fewest) continue;
+        best = &worker;
+        fewest = takes;
+    }
+    return best == nullptr ? 0 : best->id;
+}
+
+void release(Turn& turn, Worker& worker) {
+    become(turn, worker, WorkerState::leaving);
+    worker.deadline = turn.now + turn.state.configuration.supervisor.upgrade.drain_timeout;
+    worker.heir = choose_heir(turn.state, worker);
+    turn.act(model::ReleaseWorker{worker.id, worker.heir});
+}
+
+}  // namespace
+
+void reconcile_workers(Turn& turn) {
+    Gateway& gateway = turn.state.gateway;
+    const std::uint32_t wanted = wanted_workers(turn.state);
+    for (std::uint32_t number = 0; number < wanted && gateway.start_at <= turn.now; ++number) {
+        const bool there = std::any_of(gateway.workers.begin(), gateway.workers.end(),
+                                       [&](const Worker& worker) { return belongs(turn.state, worker) && worker.number == number; });
+        if (!there) start(turn, number);
+    }
+    if (!workers_serve(turn.state)) return;
+    for (Worker& worker : gateway.workers) {
+        if (worker.state != WorkerState::leaving && !belongs(turn.state, worker)) release(turn, worker);
+    }
+}
+
+bool on_worker_started(Turn& turn, std::uint64_t id, std::int64_t pid) {
+    Worker* worker = find_worker(turn.state, id);
+    if (worker == nullptr) return false;
+    worker->pid = pid;
+    return true;
+}
+
+bool on_worker_ended(Turn& turn, std::uint64_t id, const std::string& how) {
+    Worker* found = find_worker(turn.state, id);
+    if (found == nullptr) return false;
+    Gateway& gateway = turn.state.gateway;
+    const Worker worker = *found;
+    std::erase_if(gateway.workers, [&](const Worker& one) { return one.id == id; });
+    for (Worker& other : gateway.workers) {
+        if (other.heir == id) other.heir = 0;
+    }
+    if (worker.state == WorkerState::leaving) return turn.announce("worker.left", name_of(worker), how), true;
+    if (worker.state == WorkerState::ready && turn.now - worker.since >= limits::stable_after) gateway.failures = 0;
+    Millis delay = 0;
+    if (++gateway.failures > 1) {
+        delay = limits::worker_backoff_first;
+        for (std::uint32_t i = 2; i < gateway.failures && delay < limits::worker_backoff_max; ++i) delay *= 2;
+        delay = std::min(delay, limits::worker_backoff_max);
+    }
+    gateway.start_at = turn.now + delay;
+    turn.announce("worker.ended", name_of(worker), fmt::format("{}; another is started{}", how, delay > 0 ? " in " + format_duration(delay) : ""), true);
+    return true;
+}
+
+void on_worker_ready(Turn& turn, std::uint64_t id) {
+    Worker* worker = find_worker(turn.state, id);
+    if (worker == nullptr || worker->state != WorkerState::starting) return;
+    become(turn, *worker, WorkerState::ready);
+    turn.announce("worker.ready", name_of(*worker), fmt::format("pid {} serves", worker->pid));
+}
+
+void on_worker_hung(Turn& turn, std::uint64_t id) {
+    Worker* worker = find_worker(turn.state, id);
+    if (worker == nullptr) return;
+    turn.announce("worker.hung", name_of(*worker), fmt::format("it did nothing for {}", format_duration(limits::worker_hang)), true);
+    turn.act(model::SignalProcess{id, SIGKILL, true});
+}
+
+void on_worker_time(Turn& turn) {
+    for (Worker& worker : turn.state.gateway.workers) {
+        if (worker.deadline > turn.now) continue;
+        const bool leaving = worker.state == WorkerState::leaving;
+        turn.announce("worker.killed", name_of(worker), leaving ? "its connections did not end in time" : "did not become ready in time", true);
+        turn.act(model::SignalProcess{worker.id, SIGKILL, true});
+        worker.deadline = turn.now + limits::worker_start;  // again: KILL can wait for the disk
+    }
+}
+
+void adopt_workers(Turn& turn, const model::Adopted& event) {
+    turn.state.gateway.generation = event.generation;
+    turn.state.gateway.cores = event.cores;
+    for (Worker& worker : turn.state.gateway.workers) {
+        if (worker.state == WorkerState::leaving) turn.act(model::ReleaseWorker{worker.id, worker.heir});
+    }
+}
+
+Millis workers_deadline(const model::State& state) {
+    Millis next = never;
+    for (const Worker& worker : state.gateway.workers) next = std::min(next, worker.deadline);
+    const auto present = std::count_if(state.gateway.workers.begin(), state.gateway.workers.end(), [&](const Worker& worker) { return belongs(state, worker); });
+    if (present < static_cast<std::ptrdiff_t>(wanted_workers(state))) next = std::min(next, state.gateway.start_at);
+    return next;
+}
+
+bool workers_serve(const model::State& state) {
+    const auto ready = std::count_if(state.gateway.workers.begin(), state.gateway.workers.end(),
+                                     [&](const Worker& worker) { return belongs(state, worker) && worker.state == WorkerState::ready; });
+    return ready >= static_cast<std::ptrdiff_t>(wanted_workers(state));
+}
+
+bool is_worker(const model::State& state, std::uint64_t id) {
+    return std::any_of(state.gateway.workers.begin(), state.gateway.workers.end(), [&](const Worker& worker) { return worker.id == id; });
+}
+
+}  // namespace baton::plan

@@ -1,0 +1,84 @@
+#include "sys/stream.h"
+
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+
+#include <cerrno>
+
+namespace baton::sys {
+
+Transfer read_stream(const UniqueFd& socket, std::span<char> buffer) {
+    for (;;) {
+        const ssize_t got = ::recv(socket.get(), buffer.data(), buffer.size(), 0);
+        if (got >= 0) return {static_cast<std::size_t>(got), 0};
+        if (errno != EINTR) return {0, errno == EWOULDBLOCK ? EAGAIN : errno};
+    }
+}
+
+Transfer write_stream(const UniqueFd& socket, std::span<const char> bytes) {
+    for (;;) {
+        const ssize_t put = ::send(socket.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
+        if (put >= 0) return {static_cast<std::size_t>(put), 0};
+        if (errno != EINTR) return {0, errno == EWOULDBLOCK ? EAGAIN : errno};
+    }
+}
+
+Accepted accept_stream(const UniqueFd& listener) {
+    for (;;) {
+        UniqueFd socket(::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+        if (socket.valid()) return {std::move(socket), 0};
+        switch (errno) {
+            case EINTR:
+            case ECONNABORTED:
+            case EPROTO: continue;
+            default: return {UniqueFd(), errno == EWOULDBLOCK ? EAGAIN : errno};
+        }
+    }
+}
+
+Connected connect_stream(const SocketAddress& address) {
+    UniqueFd socket(::socket(address.family(), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    if (!socket.valid()) return {UniqueFd(), errno};
+    if (address.family() != AF_UNIX) {
+        const int on = 1;
+        ::setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    }
+    int error = 0;
+    do {
+        error = ::connect(socket.get(), address.get(), address.length) == 0 ? 0 : errno;
+    } while (error == EINTR);
+    return {std::move(socket), error};
+}
+
+int connect_error(const UniqueFd& socket) {
+    int error = 0;
+    socklen_t length = sizeof(error);
+    if (::getsockopt(socket.get(), SOL_SOCKET, SO_ERROR, &error, &length) != 0) return errno;
+    return error;
+}
+
+void prepare_listener(const UniqueFd& listener) {
+    ::fcntl(listener.get(), F_SETFL, ::fcntl(listener.get(), F_GETFL) | O_NONBLOCK);
+    const int on = 1;
+    ::setsockopt(listener.get(), SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+    ::setsockopt(listener.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+}
+
+void end_output(const UniqueFd& socket) {
+    ::shutdown(socket.get(), SHUT_WR);
+}
+
+void break_on_close(const UniqueFd& socket) {
+    const linger at_once{1, 0};
+    ::setsockopt(socket.get(), SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+}
+
+std::size_t descriptor_limit() {
+    rlimit limit{};
+    return ::getrlimit(RLIMIT_NOFILE, &limit) == 0 ? static_cast<std::size_t>(limit.rlim_cur) : 1024;
+}
+
+}  // namespace baton::sys

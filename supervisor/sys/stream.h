@@ -1,0 +1,48 @@
+// Connections of the data plane: accepted, made, read, written and ended without ever waiting. Failures are
+// errno values, as nothing may be allocated on this path.
+#pragma once
+
+#include <cstddef>
+#include <span>
+
+#include "sys/descriptor.h"
+#include "sys/sockaddr.h"
+
+namespace baton::sys {
+
+// error EAGAIN: nothing now. Without an error, 0 bytes read: the other side has sent its last.
+struct Transfer {
+    std::size_t bytes = 0;
+    int error = 0;
+};
+Transfer read_stream(const UniqueFd& socket, std::span<char> buffer);
+Transfer write_stream(const UniqueFd& socket, std::span<const char> bytes);
+
+// error EAGAIN: nobody waits; EMFILE, ENFILE, ENOBUFS, ENOMEM: not now, though somebody may. A client that
+// gave up while it waited is skipped.
+struct Accepted {
+    UniqueFd socket;
+    int error = 0;
+};
+Accepted accept_stream(const UniqueFd& listener);
+
+// error EINPROGRESS: the stream is writable when the outcome is there, which connect_error tells. EAGAIN: a
+// unix socket's queue is full. A tcp stream sends without delay (TCP_NODELAY).
+struct Connected {
+    UniqueFd socket;
+    int error = 0;
+};
+Connected connect_stream(const SocketAddress& address);
+int connect_error(const UniqueFd& socket);
+
+// accept_stream never waits from here on. What is accepted inherits the rest: what is small is sent at once,
+// and a peer that is gone is found.
+void prepare_listener(const UniqueFd& listener);
+// The other side reads its end after what was sent.
+void end_output(const UniqueFd& socket);
+// The other side of a tcp stream is told that it broke, when it is closed.
+void break_on_close(const UniqueFd& socket);
+// Descriptors this process may have.
+std::size_t descriptor_limit();
+
+}  // namespace baton::sys

@@ -1,0 +1,141 @@
+#include "worker/worker.h"
+
+#include <csignal>
+#include <cstdlib>
+#include <map>
+#include <string>
+
+#include "base/gateway_limits.h"
+#include "base/log.h"
+#include "gateway/counters.h"
+#include "gateway/gateway.h"
+#include "model/codec.h"
+#include "model/route_table.h"
+#include "sys/channel.h"
+#include "sys/readiness.h"
+#include "sys/process.h"
+
+namespace baton::worker {
+namespace {
+
+constexpr int channel_descriptor = 3;
+constexpr int counters_descriptor = 4;
+constexpr int image_descriptor = 5;
+
+class Worker {
+  public:
+    Worker(Log& log, sys::Epoll epoll, gateway::Counters counters, sys::UniqueFd channel, sys::UniqueFd signals)
+        : log_(log), channel_(std::move(channel)), signals_(std::move(signals)), gateway_(std::move(epoll), std::move(counters), log, offset()) {}
+
+    int run() {
+        const auto by_master = gateway_.watch(channel_, [this] { read_orders(); });
+        const auto by_signal = gateway_.watch(signals_, [this] { read_signals(); });
+        if (!by_master || !by_signal) {
+            log_.error("{}", (by_master ? by_signal : by_master).error().message());
+            return 1;
+        }
+        while (!ended_ && !gateway_.finished()) gateway_.turn();
+        return status_;
+    }
+
+  private:
+    // Neighbours begin with different endpoints.
+    static std::size_t offset() {
+        const char* text = std::getenv("BATON_WORKER");
+        return text == nullptr ? 0 : std::strtoul(text, nullptr, 10);
+    }
+
+    void end(int status) {
+        ended_ = true;
+        status_ = status;
+    }
+
+    void read_orders() {
+        while (!ended_) {
+            auto received = sys::receive_message(channel_);
+            if (!received && received.error().code() == EAGAIN) return;
+            // The keeper holds the other end too: where that is gone, nobody replaces this worker.
+            if (!received || received->bytes.empty()) return end(1);
+            const auto order = model::decode<model::Order>(received->bytes);
+            if (!order) {
+                log_.error("an order cannot be read: {}", order.error().message());
+                continue;
+            }
+            obey(*order, std::move(received->descriptors));
+        }
+    }
+
+    void obey(const model::Order& order, std::vector<sys::UniqueFd> descriptors) {
+        switch (order.kind) {
+            case model::OrderKind::listeners:
+                for (std::size_t i = 0; i < std::min(order.listeners.size(), descriptors.size()); ++i) {
+                    listeners_[order.listeners[i]] = std::move(descriptors[i]);
+                }
+                return;
+            case model::OrderKind::table:
+                if (!descriptors.empty()) follow(descriptors.front());
+                return;
+            case model::OrderKind::give:
+                if (!descriptors.empty()) gateway_.give(std::move(descriptors.front()));
+                return;
+            case model::OrderKind::take:
+                if (!descriptors.empty()) gateway_.take(std::move(descriptors.front()));
+                return;
+            case model::OrderKind::leave: return gateway_.leave();
+        }
+    }
+
+    void follow(const sys::UniqueFd& file) {
+        const auto bytes = sys::read_all(file, limits::route_table_bytes);
+        const auto table = bytes ? model::decode<model::RouteTable>(*bytes) : Result<model::RouteTable>(bytes.error());
+        // The one before stays in force, and is not confirmed again.
+        if (!table) return log_.error("a route table cannot be read: {}", table.error().message());
+        gateway_.follow(*table, std::exchange(listeners_, {}));
+        const auto told = sys::send_message(channel_, model::encode(model::Confirmation{table->revision}));
+        if (!told) log_.error("confirm revision {}: {}", table->revision, told.error().message());
+    }
+
+    void read_signals() {
+        while (const auto taken = sys::take_signal(signals_)) {
+            if (taken->signal == SIGTERM || taken->signal == SIGINT) return end(0);
+            if (taken->signal == SIGQUIT) gateway_.leave();
+            // USR1 reopens logs; this one's are its master's.
+        }
+    }
+
+    Log& log_;
+    sys::UniqueFd channel_;
+    sys::UniqueFd signals_;
+    gateway::Gateway gateway_;
+    std::map<std::string, sys::UniqueFd> listeners_;  // until the table that needs them is here
+    bool ended_ = false;
+    int status_ = 0;
+};
+
+}  // namespace
+
+int run() {
+    sys::set_name("batond");
+    sys::block_all_signals();
+    ::unsetenv("BATON_ROLE");
+    Log log("worker");
+    static_cast<void>(log.open("", LogFormat::bare, LogLevel::info));
+    sys::UniqueFd channel(channel_descriptor);
+    sys::UniqueFd counters_file(counters_descriptor);
+    sys::UniqueFd(image_descriptor).reset();
+    for (const int descriptor : {channel_descriptor, counters_descriptor}) static_cast<void>(sys::keep_across_exec(descriptor, false));
+    const auto give_up = [&log](const Error& error) {
+        log.error("{}", error.message());
+        return 1;
+    };
+    if (const auto sealed = sys::refuse_new_privileges(); !sealed) return give_up(sealed.error());
+    auto counters = gateway::Counters::open(counters_file);
+    if (!counters) return give_up(counters.error());
+    auto epoll = sys::Epoll::create(limits::gateway_events);
+    if (!epoll) return give_up(epoll.error());
+    auto signals = sys::signal_descriptor({SIGTERM, SIGINT, SIGQUIT, SIGUSR1});
+    if (!signals) return give_up(signals.error());
+    return Worker(log, std::move(*epoll), std::move(*counters), std::move(channel), std::move(*signals)).run();
+}
+
+}  // namespace baton::worker
