@@ -48,6 +48,9 @@ Reply show_listeners(const Call& call) {
 Reply show_nodes(const Call& call) {
     return Document{model::encode(call.console.nodes())};
 }
+Reply show_workers(const Call& call) {
+    return Document{model::encode(call.console.workers())};
+}
 Reply show_revisions(const Call& call) {
     return Document{model::encode(call.console.revisions())};
 }
@@ -225,6 +228,7 @@ constexpr Route routes[] = {
     {"GET", "v1/instances/*/*", show_instance},
     {"GET", "v1/listeners", show_listeners},
     {"GET", "v1/nodes", show_nodes},
+    {"GET", "v1/workers", show_workers},
     {"GET", "v1/revisions", show_revisions},
     {"GET", "v1/generations", show_generations},
     {"GET", "v1/events", follow_events, {"after", "follow"}},

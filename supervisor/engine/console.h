@@ -88,6 +88,7 @@ class Console {
     virtual std::vector<model::GenerationView> generations() const = 0;
     virtual std::vector<model::RevisionView> revisions() const = 0;
     virtual std::vector<model::NodeView> nodes() const = 0;
+    virtual std::vector<model::WorkerView> workers() const = 0;
 
     // Whether this generation can serve: empty, or why it cannot. `as_owner`: it must own the instances, for
     // which it is given limits::ownership_patience. GET /healthz.

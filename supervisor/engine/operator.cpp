@@ -269,10 +269,12 @@ Operator::Outcome Operator::weigh(WeightCommand command) {
         co_return CommandFailure{404, fmt::format("no such instance: {}/{}", command.service, command.ordinal), {}};
     }
     if (command.weight > limits::weight_max) co_return CommandFailure{400, fmt::format("a weight is from 0 to {}", limits::weight_max), {}};
-    const auto& listeners = find_revision(found->second, found->second.current)->listeners;
-    const bool steered = engine_.runner().sockets().kernel() && std::any_of(listeners.begin(), listeners.end(), [](const auto& one) { return can_steer(one); });
+    const model::Revision* revision = find_revision(found->second, found->second.current);
+    const auto& listeners = revision->listeners;
+    const bool by_kernel = engine_.runner().sockets().kernel() && std::any_of(listeners.begin(), listeners.end(), [](const auto& one) { return can_steer(one); });
+    const bool steered = by_kernel || revision->spec.delivery == model::Delivery::proxy;
     if (!steered) {
-        co_return CommandFailure{409, fmt::format("service {}: the kernel does not choose among its instances (`baton status` shows the steering), so weights have no effect", command.service), {}};
+        co_return CommandFailure{409, fmt::format("service {}: nobody chooses among its instances by weight (`baton status` shows the steering), so weights have no effect", command.service), {}};
     }
     engine_.runner().apply(model::WeightAsked{command.service, command.ordinal, command.weight});
     co_return std::nullopt;

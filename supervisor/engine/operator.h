@@ -20,6 +20,7 @@ class Operator final : public Console {
     std::vector<model::GenerationView> generations() const override;
     std::vector<model::RevisionView> revisions() const override;
     std::vector<model::NodeView> nodes() const override;
+    std::vector<model::WorkerView> workers() const override;
 
     boost::asio::awaitable<std::vector<std::string>> health(bool as_owner) override;
     boost::asio::awaitable<std::optional<CommandFailure>> execute(Command command, Progress progress) override;

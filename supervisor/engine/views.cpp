@@ -24,8 +24,14 @@ std::string name_of_enum(Enum value) {
 
 std::string steering_of(const model::Revision& revision, const Sockets& sockets) {
     if (revision.listeners.empty()) return "-";
+    if (revision.spec.delivery == model::Delivery::proxy) return "workers";
     const bool any = std::any_of(revision.listeners.begin(), revision.listeners.end(), [](const auto& listener) { return can_steer(listener); });
     return sockets.kernel() && any ? "kernel" : "shared";
+}
+
+std::string steering_of(const model::ListenerSpec& listener, const model::Revision& revision, const Sockets& sockets) {
+    if (revision.spec.delivery == model::Delivery::proxy) return "workers";
+    return sockets.kernel() && can_steer(listener) ? "kernel" : "shared";
 }
 
 std::string rollout_of(const Service& service) {
@@ -105,20 +111,23 @@ std::vector<model::InstanceView> Operator::instances() const {
 std::vector<model::ListenerView> Operator::listeners() const {
     std::vector<model::ListenerView> views;
     const Sockets& sockets = engine_.runner().sockets();
-    const auto add = [&](const model::ListenerSpec& listener, const char* state) {
+    const model::State& state = engine_.runner().state();
+    const auto add = [&](const model::ListenerSpec& listener, const char* phase) {
         model::ListenerView view;
         view.name = listener.name;
         view.identity = identity(listener);
         view.protocol = name_of_enum(listener.protocol);
         view.service = listener.service;
-        view.steering = sockets.kernel() && can_steer(listener) ? "kernel" : "shared";
+        const auto service = state.services.find(listener.service);
+        view.steering = "-";
+        if (service != state.services.end()) view.steering = steering_of(listener, *find_revision(service->second, service->second.current), sockets);
         view.sockets = sockets.count(view.identity);
         view.queued = sockets.queued(view.identity);
-        view.state = state;
+        view.state = phase;
         views.push_back(std::move(view));
     };
-    for (const auto& listener : engine_.runner().state().configuration.listeners) add(listener, "listening");
-    for (const auto& closing : engine_.runner().state().counters.closing) add(closing.spec, "closing");
+    for (const auto& listener : state.configuration.listeners) add(listener, "listening");
+    for (const auto& closing : state.counters.closing) add(closing.spec, "closing");
     return views;
 }
 
@@ -186,8 +195,32 @@ std::vector<model::NodeView> Operator::nodes() const {
     return {node};
 }
 
+std::vector<model::WorkerView> Operator::workers() const {
+    std::vector<model::WorkerView> views;
+    const Millis now = monotonic_now();
+    for (const model::Worker& worker : engine_.runner().state().gateway.workers) {
+        const gateway::Totals totals = engine_.runner().workers().totals(worker.id);
+        model::WorkerView view;
+        view.name = fmt::format("{}.{}", worker.generation, worker.number);
+        view.generation = worker.generation;
+        view.pid = worker.pid;
+        view.state = name_of_enum(worker.state);
+        view.since = now - worker.since;
+        view.open = totals.open;
+        view.accepted = totals.accepted;
+        view.failed = totals.failed;
+        view.taken = totals.taken;
+        view.given = totals.given;
+        view.to_instances = totals.to_instances;
+        view.to_clients = totals.to_clients;
+        views.push_back(std::move(view));
+    }
+    std::sort(views.begin(), views.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
+    return views;
+}
+
 model::StatusView Operator::status() const {
-    return {nodes().front(), generations(), services(), instances()};
+    return {nodes().front(), generations(), services(), instances(), workers()};
 }
 
 }  // namespace baton::engine

@@ -156,6 +156,7 @@ BATON_CODEC(ServiceView);
 BATON_CODEC(InstanceView);
 BATON_CODEC(GenerationView);
 BATON_CODEC(NodeView);
+BATON_CODEC(WorkerView);
 BATON_CODEC(EventView);
 BATON_CODEC(LogLineView);
 BATON_CODEC(ProgressView);
@@ -166,6 +167,7 @@ BATON_CODEC(std::vector<ListenerView>);
 BATON_CODEC(std::vector<GenerationView>);
 BATON_CODEC(std::vector<RevisionView>);
 BATON_CODEC(std::vector<NodeView>);
+BATON_CODEC(std::vector<WorkerView>);
 
 #undef BATON_CODEC
 

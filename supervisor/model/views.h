@@ -38,7 +38,7 @@ struct ServiceView {
     std::uint32_t replicas = 0;
     std::uint32_t ready = 0;
     std::string delivery;
-    std::string steering;  // "kernel", "shared", "-" without listeners
+    std::string steering;  // "kernel", "shared", "workers" (delivery proxy), "-" without listeners
     std::string rollout;   // empty, or a sentence: "rolling to revision 3: 1 of 2 ready"
     std::vector<std::string> listeners;
 };
@@ -66,6 +66,22 @@ struct GenerationView {
     Millis since = 0;
 };
 BOOST_DESCRIBE_STRUCT(GenerationView, (), (generation, pid, role, binary, version, phase, since))
+
+struct WorkerView {
+    std::string name;  // "4.0": of generation 4, the first
+    std::uint32_t generation = 0;
+    std::int64_t pid = 0;
+    std::string state;  // a WorkerState
+    Millis since = 0;
+    std::uint64_t open = 0;      // connections now
+    std::uint64_t accepted = 0;  // connections since it was started, as the rest
+    std::uint64_t failed = 0;    // no instance could be reached for them
+    std::uint64_t taken = 0;     // from another worker
+    std::uint64_t given = 0;     // to another worker
+    std::uint64_t to_instances = 0;  // bytes
+    std::uint64_t to_clients = 0;
+};
+BOOST_DESCRIBE_STRUCT(WorkerView, (), (name, generation, pid, state, since, open, accepted, failed, taken, given, to_instances, to_clients))
 
 struct RevisionView {
     std::string service;
@@ -96,8 +112,9 @@ struct StatusView {
     std::vector<GenerationView> generations;
     std::vector<ServiceView> services;
     std::vector<InstanceView> instances;
+    std::vector<WorkerView> workers;
 };
-BOOST_DESCRIBE_STRUCT(StatusView, (), (node, generations, services, instances))
+BOOST_DESCRIBE_STRUCT(StatusView, (), (node, generations, services, instances, workers))
 
 struct EventView {
     std::uint64_t number = 0;

@@ -117,6 +117,7 @@ class FakeConsole final : public engine::Console {
     std::vector<model::GenerationView> generations() const override { return shown.generations; }
     std::vector<model::RevisionView> revisions() const override { return shown_revisions; }
     std::vector<model::NodeView> nodes() const override { return {shown.node}; }
+    std::vector<model::WorkerView> workers() const override { return shown.workers; }
     boost::asio::awaitable<std::vector<std::string>> health(bool as_owner) override;
     boost::asio::awaitable<std::optional<engine::CommandFailure>> execute(engine::Command command,
                                                                           engine::Progress progress) override;

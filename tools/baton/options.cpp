@@ -98,6 +98,8 @@ const std::map<std::string, std::string> kinds{
     {"nodes", "node"},
     {"revision", "revision"},
     {"revisions", "revision"},
+    {"worker", "worker"},
+    {"workers", "worker"},
     {"generation", "generation"},
     {"generations", "generation"},
     {"plugin", "plugin"},
@@ -120,12 +122,12 @@ void add_global(CLI::App& app, Raw& raw) {
 void add_looks(CLI::App& app, Raw& raw) {
     app.add_subcommand("status", "The node, its services and their instances on one screen");
     auto* get =
-        app.add_subcommand("get", "List services, instances, listeners, nodes, revisions or generations");
-    get->add_option("KIND", raw.kind, "service, instance, listener, node, revision or generation")
+        app.add_subcommand("get", "List services, instances, listeners, workers, nodes, revisions or generations");
+    get->add_option("KIND", raw.kind, "service, instance, listener, worker, node, revision or generation")
         ->required()
         ->transform(CLI::Transformer(kinds))
         ->check(
-            CLI::IsMember({"service", "instance", "listener", "node", "revision", "generation", "plugin"}));
+            CLI::IsMember({"service", "instance", "listener", "worker", "node", "revision", "generation", "plugin"}));
     get->add_option("NAME", raw.name, "Only this one; for instances and revisions also a service");
     auto* logs = app.add_subcommand("logs", "What services wrote to standard output and error");
     logs->add_option("SUBJECT", raw.subject, "SERVICE or SERVICE/INSTANCE; everything without it")

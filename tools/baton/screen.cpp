@@ -136,6 +136,24 @@ std::string list_of(const std::vector<model::NodeView>& nodes, const Terminal& t
     return table.render(terminal);
 }
 
+std::string list_of(const std::vector<model::WorkerView>& workers, const Terminal& terminal) {
+    Table table({"WORKER", "STATE", "PID", "SINCE", "OPEN", "ACCEPTED", "FAILED", "TAKEN", "GIVEN", "TO INSTANCES", "TO CLIENTS"});
+    for (const auto& worker : workers) {
+        table.add({{worker.name, Colour::none},
+                   state_cell(worker.state),
+                   {number_or_none(worker.pid), Colour::none},
+                   {span(worker.since), Colour::none},
+                   {std::to_string(worker.open), Colour::none},
+                   {std::to_string(worker.accepted), Colour::none},
+                   {std::to_string(worker.failed), worker.failed == 0 ? Colour::none : Colour::busy},
+                   {std::to_string(worker.taken), Colour::none},
+                   {std::to_string(worker.given), Colour::none},
+                   {std::to_string(worker.to_instances), Colour::none},
+                   {std::to_string(worker.to_clients), Colour::none}});
+    }
+    return table.render(terminal);
+}
+
 std::string list_of(const std::vector<model::RevisionView>& revisions, const Terminal& terminal) {
     Table table({"SERVICE", "REVISION", "VERSION", "STATE", "COMMAND", "REASON"});
     for (const auto& revision : revisions) {
@@ -169,6 +187,7 @@ std::string screen_of(const model::StatusView& status, const Terminal& terminal)
     if (upgrading(status.generations)) screen += "\n" + list_of(status.generations, terminal);
     if (!status.services.empty()) screen += "\n" + list_of(status.services, terminal);
     if (!status.instances.empty()) screen += "\n" + list_of(status.instances, terminal);
+    if (!status.workers.empty()) screen += "\n" + list_of(status.workers, terminal);
     return screen;
 }
 

@@ -15,6 +15,7 @@ std::string list_of(const std::vector<model::ServiceView>& services, const Termi
 std::string list_of(const std::vector<model::InstanceView>& instances, const Terminal& terminal);
 std::string list_of(const std::vector<model::ListenerView>& listeners, const Terminal& terminal);
 std::string list_of(const std::vector<model::NodeView>& nodes, const Terminal& terminal);
+std::string list_of(const std::vector<model::WorkerView>& workers, const Terminal& terminal);
 std::string list_of(const std::vector<model::RevisionView>& revisions, const Terminal& terminal);
 std::string list_of(const std::vector<model::GenerationView>& generations, const Terminal& terminal);
 

@@ -103,6 +103,10 @@ int print_list(const Client& client, const Terminal& terminal, bool json, const 
         return print_views<model::ListenerView>(output, "/v1/listeners", get,
                                                 [&](const auto& view) { return view.name == name; });
     }
+    if (get.kind == "worker") {
+        return print_views<model::WorkerView>(output, "/v1/workers", get,
+                                              [&](const auto& view) { return view.name == name; });
+    }
     if (get.kind == "node") {
         return print_views<model::NodeView>(output, "/v1/nodes", get,
                                             [&](const auto& view) { return view.name == name; });

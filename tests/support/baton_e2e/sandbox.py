@@ -124,6 +124,19 @@ class Sandbox:
         supervisor.await_ready("web", replicas)
         return supervisor, configuration, address
 
+    def proxied(self, replicas=2, upstream="port", workers=2, **more):
+        """The same behind the workers, by connection. Returns (supervisor, configuration, address)."""
+        configuration = self.configuration()
+        configuration["supervisor"]["workers"] = workers
+        address = configuration.listener("web", self.address(), "web", protocol="tcp")
+        more.setdefault("readiness", {"type": "http", "path": "/healthz", "interval": "100ms"})
+        # The load's connections never end by themselves: a program is told to stop soon, and finishes what it has.
+        more.setdefault("stop", {"drain_timeout": "300ms", "kill_timeout": "20s"})
+        configuration.service("web", [SERVER], replicas=replicas, delivery="proxy", upstream=upstream, **more)
+        supervisor = self.supervisor(configuration)
+        supervisor.await_ready("web", replicas)
+        return supervisor, configuration, address
+
     def load(self, addresses, modes, **options):
         """Starts baton-load and returns it once it had its first answers. `options`: its own, with _ for -."""
         addresses = [addresses] if isinstance(addresses, str) else addresses

@@ -212,6 +212,9 @@ class Supervisor:
 
     # --- generations ---
 
+    def workers(self):
+        return {process for process in self.keeper.children() if "worker process" in process.title}
+
     def masters(self):
         """{generation: process} of the masters that live, from /proc."""
         found = {}
