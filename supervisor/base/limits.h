@@ -106,6 +106,10 @@ inline constexpr std::size_t cgroups_remembered = 8'192;
 // --- steering ---
 // Sockets of all reuseport groups together (the size of the socket map).
 inline constexpr std::uint32_t steering_sockets = 16'384;
+// Of these, the highest are for sockets that a service manager holds too: one a listener. Instances have the others.
+inline constexpr std::uint32_t instance_places = steering_sockets - static_cast<std::uint32_t>(listeners);
+// What is told to the service manager waits so long for room in its queue.
+inline constexpr Millis service_manager_patience = 1'000;
 // Places in one group's table of weights; 1/1024 is the finest share.
 inline constexpr std::uint32_t steering_places = 1'024;
 inline constexpr std::uint32_t steering_groups = 4'096;

@@ -88,6 +88,7 @@ bool Engine::start(const std::function<Start(const std::vector<std::string>&)>& 
     pid_file_ = std::make_unique<PidFile>(own.pid_file);
     runner_ = std::make_unique<Runner>(context_, link_, log_, events_);
     runner_->on_stopped([this] { leave(0); });
+    runner_->sockets().use(*manager_);
     succession_ = std::make_unique<Succession>(context_, link_, log_, events_, runner_->changed(), *pid_file_, greeting_.generation,
                                                own.admin_socket + ".trial", Succession::Hooks{[this] { give_up(true); }, [this] { leave(0); }});
     wait_for_signal();
@@ -193,7 +194,11 @@ void Engine::open_log() {
 void Engine::beat() {
     link_.beat();
     events_.flush();
-    runner_->look();
+    if (runner_->active()) {
+        runner_->look();
+        runner_->sockets().tend_anchors();
+        manager_->status(manager_status());
+    }
     heartbeat_.expires_after(std::chrono::milliseconds(limits::heartbeat_interval));
     heartbeat_.async_wait([this](boost::system::error_code ec) {
         if (!ec) beat();
@@ -284,7 +289,11 @@ void Engine::become_owner() {
         ::unsetenv("BATON_DAEMON");
         sys::let_go_of_terminal();
     }
-    manager_->ready(fmt::format("generation {} owns the instances", greeting_.generation));
+    manager_->ready(manager_status());
+}
+
+std::string Engine::manager_status() const {
+    return status_text(greeting_.generation, greeting_.others, runner_->state(), succession_->upgrade());
 }
 
 // What an upgrade that was cut short has left with the keeper.
@@ -518,7 +527,7 @@ std::vector<std::string> Engine::reload() {
     events_.announce("reload.done", "configuration", difference.empty() ? "nothing differs" : "in force", false);
     manager_->reloading();
     runner_->apply(model::Configured{*configuration_, true});
-    manager_->ready("reloaded");
+    manager_->ready(manager_status());
     return {};
 }
 
@@ -542,7 +551,7 @@ void Engine::reopen_logs() {
 
 void Engine::shut_down(bool fast) {
     events_.announce("supervisor.stopping", "supervisor", fast ? "fast" : "gracefully", false);
-    manager_->stopping(fast ? "stopping" : "stopping gracefully");
+    manager_->stopping(fast ? "stopping fast" : "stopping gracefully");
     runner_->post(model::StopAsked{fast});
 }
 

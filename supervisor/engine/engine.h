@@ -100,6 +100,7 @@ class Engine final : public KeeperNews {
     Result<void> serve_admin(std::map<std::string, sys::UniqueFd> held);
     void tell_starter(std::string why);
     void open_journal();
+    std::string manager_status() const;
     void commit_to_keeper();
     void master_gone(std::uint32_t generation, std::string how, bool left);
     void wait_for_signal();

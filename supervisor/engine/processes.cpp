@@ -33,7 +33,7 @@ std::string cgroup_name(const Instance& instance) { return fmt::format("{}.{}-{}
 // What belongs to this supervisor and must not reach a program.
 bool is_own_variable(std::string_view variable) {
     constexpr std::array own{"BATON_", "LISTEN_FDS=", "LISTEN_PID=", "LISTEN_FDNAMES=", "NOTIFY_SOCKET=", "WATCHDOG_USEC=",
-                             "WATCHDOG_PID=", "INVOCATION_ID=", "JOURNAL_STREAM=", "SYSTEMD_EXEC_PID=", "MAINPID="};
+                             "WATCHDOG_PID=", "FDSTORE=", "INVOCATION_ID=", "JOURNAL_STREAM=", "SYSTEMD_EXEC_PID=", "MAINPID="};
     return std::any_of(own.begin(), own.end(), [&](const char* prefix) { return variable.starts_with(prefix); });
 }
 

@@ -383,7 +383,7 @@ void Runner::know_workers_user(const model::Configuration& configuration) {
 }
 
 void Runner::look() {
-    if (active_) workers_.look(state_);
+    workers_.look(state_);
 }
 
 void Runner::arm() {

@@ -47,6 +47,7 @@ Sockets::Sockets(KeeperLink& link, Log& log) : link_(link), log_(log) {}
 void Sockets::adopt(std::map<std::string, sys::UniqueFd>& held, Adoption adoption) {
     drop_copies();
     std::map<std::string, sys::UniqueFd> own = std::exchange(sockets_, {});
+    adopt_anchors(held);
     std::map<std::string, sys::UniqueFd> steering;
     for (auto& [name, fd] : held) {
         const bool socket = name.starts_with("socket/") || name.starts_with("hidden/") || name.starts_with("shared/") || name.starts_with("spare/");
@@ -123,6 +124,7 @@ void Sockets::let_go() {
     held_.clear();
     steering_.reset();
     holding_ = false;
+    anchors_.clear();
 }
 
 void Sockets::load_steering() {
@@ -143,7 +145,9 @@ bool Sockets::known(std::string_view identity) const {
 
 Result<void> Sockets::open_spare(const ListenerSpec& listener, bool group) {
     const std::string identity = model::identity(listener);
-    auto opened = sys::open_listener(listener, group ? sys::Sharing::group : sys::Sharing::single, true);
+    const auto anchor = group ? anchors_.end() : anchors_.find(identity);
+    auto opened = anchor != anchors_.end() ? sys::duplicate(anchor->second.socket)
+                                           : sys::open_listener(listener, group ? sys::Sharing::group : sys::Sharing::single, opens_address(identity));
     if (!opened) return opened.error();
     if (group) {
         if (auto attached = steering_->attach(*opened); !attached) return attached.error();
@@ -162,6 +166,7 @@ std::optional<std::string> Sockets::changed_kind(const ListenerSpec& listener, b
 }
 
 std::vector<std::string> Sockets::prepare(const model::Configuration& configuration) {
+    tell_unused(configuration);
     std::vector<std::string> problems;
     std::vector<std::string> opened;
     for (const ListenerSpec& listener : configuration.listeners) {
@@ -211,9 +216,11 @@ void Sockets::drop(const std::string& name) {
     sockets_.erase(name);
 }
 
-// The same, and its address is free again: a unix socket's file goes too.
+// The same, and its address is free again: a unix socket's file goes too, unless the service manager listens there.
 void Sockets::close(const std::string& name) {
-    if (auto removed = sys::remove_socket_file(sockets_.at(name)); !removed) log_.warning("{}", removed.error().message());
+    if (!keeps_file(identity_in(name))) {
+        if (auto removed = sys::remove_socket_file(sockets_.at(name)); !removed) log_.warning("{}", removed.error().message());
+    }
     drop(name);
 }
 
@@ -235,7 +242,7 @@ void Sockets::open_for(const ListenerSpec& listener, const InstanceSocket& socke
         keep(name, std::move(fd));
         drop(spare_name(socket.listener));
     } else {
-        auto opened = sys::open_listener(listener, sys::Sharing::group, !known(socket.listener));
+        auto opened = sys::open_listener(listener, sys::Sharing::group, opens_address(socket.listener));
         if (!opened) return log_.error("{}", opened.error().message());
         if (auto attached = steering_->attach(*opened); !attached) log_.error("{}", attached.error().message());
         keep(name, std::move(*opened));
@@ -260,6 +267,7 @@ void Sockets::open_hidden(const model::State& state, const ListenerSpec& listene
 }
 
 void Sockets::settle(const model::State& state, const std::set<std::string>& touched) {
+    stopping_ = state.counters.stopping;
     for (const std::string& name : touched) {
         const auto found = state.services.find(name);
         if (found == state.services.end()) continue;
@@ -275,6 +283,7 @@ void Sockets::settle(const model::State& state, const std::set<std::string>& tou
             }
         }
         open_shared(state, service);
+        store_anchors(state, service);
         // Before anything is told to go: nobody new is sent there.
         publish(state, service);
     }
@@ -309,7 +318,8 @@ void Sockets::publish(const model::State& state, const model::Service& service) 
     for (const Instance& instance : service.instances) {
         for (const InstanceSocket& socket : instance.sockets) ordinals[socket.place] = instance.ordinal;
     }
-    for (const auto& [identity, table] : plan::steering_tables(state, service)) {
+    for (const auto& [identity, planned] : plan::steering_tables(state, service)) {
+        const plan::Table table = with_anchor(identity, planned);
         const auto known = listeners.find(identity);
         if (known == listeners.end()) continue;
         const ListenerSpec* listener = known->second;
@@ -321,6 +331,7 @@ void Sockets::publish(const model::State& state, const model::Service& service) 
             const auto ordinal = ordinals.find(share.place);
             members.push_back({share.place, share.weight, ordinal == ordinals.end() ? 0 : ordinal->second});
         }
+        place_anchor(identity);
         const auto done = table.closed ? steering_->close_group(*listener)
                                        : steering_->publish(*listener, wanted.mode, members);
         if (!done) {
@@ -329,6 +340,7 @@ void Sockets::publish(const model::State& state, const model::Service& service) 
         }
         published_.insert_or_assign(identity, wanted);
         specs_[identity] = *listener;
+        pass_on(identity);
     }
 }
 
@@ -353,7 +365,8 @@ void Sockets::close_unused(const model::State& state) {
         if (!wanted) unused.push_back(name);
     }
     for (const std::string& name : unused) close(name);
-    if (!unused.empty()) forget_groups(state);
+    const bool dropped = drop_anchors(configured);
+    if (!unused.empty() || dropped) forget_groups(state);
 }
 
 void Sockets::close_all() {
@@ -371,7 +384,7 @@ void Sockets::forget_groups(const model::State& state) {
         }
     }
     std::erase_if(specs_, [&](const auto& entry) {
-        if (live.contains(entry.first) || known(entry.first)) return false;
+        if (live.contains(entry.first) || known(entry.first) || anchors_.contains(entry.first)) return false;
         static_cast<void>(steering_->forget_group(entry.second));
         published_.erase(entry.first);
         return true;

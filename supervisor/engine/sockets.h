@@ -18,6 +18,7 @@
 
 #include "base/log.h"
 #include "base/result.h"
+#include "engine/anchors.h"
 #include "engine/keeper_link.h"
 #include "model/state.h"
 #include "plan/steering.h"
@@ -26,9 +27,17 @@
 
 namespace baton::engine {
 
+class ServiceManager;
+
 class Sockets {
   public:
     Sockets(KeeperLink& link, Log& log);
+
+    // The one that may hold sockets past the keeper's end.
+    void use(const ServiceManager& manager) { manager_ = &manager; }
+    // Whoever came to a socket that is no instance's is passed on to one. A handshake that was under way when
+    // the last look was taken may have ended there, so this is to be called now and then.
+    void tend_anchors();
 
     // The keeper did not take it.
     void not_held(const std::string& name) { held_.erase(name); }
@@ -109,6 +118,17 @@ class Sockets {
     void forget_groups(const model::State& state);
     void reload_steering();
 
+    void adopt_anchors(std::map<std::string, sys::UniqueFd>& held);
+    bool opens_address(const std::string& identity) const;
+    void store_anchors(const model::State& state, const model::Service& service);
+    std::set<std::uint32_t> taken_places() const;
+    plan::Table with_anchor(const std::string& identity, plan::Table table) const;
+    void place_anchor(const std::string& identity);
+    void pass_on(const std::string& identity);
+    void tell_unused(const model::Configuration& configuration) const;
+    bool keeps_file(std::string_view identity) const;
+    bool drop_anchors(const std::set<std::string>& configured);
+
     KeeperLink& link_;
     Log& log_;
     std::map<std::string, sys::UniqueFd> sockets_;  // by name
@@ -125,6 +145,9 @@ class Sockets {
     std::set<std::string> held_;  // names the keeper has
     bool holding_ = false;        // this master is the owner
     std::optional<uid_t> workers_uid_;
+    Anchors anchors_;
+    const ServiceManager* manager_ = nullptr;
+    bool stopping_ = false;  // everything is being stopped
 };
 
 }  // namespace baton::engine

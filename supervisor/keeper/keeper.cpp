@@ -263,7 +263,7 @@ void Keeper::reap_one(pid_t pid) {
 }
 
 Millis Keeper::next_deadline() const {
-    Millis next = std::min(stop_deadline_, checker_ ? checker_->deadline : never);
+    Millis next = std::min({stop_deadline_, checker_ ? checker_->deadline : never, watchdog_.next()});
     for (const auto& [generation, master] : state_.masters) {
         next = std::min(next, master.pid == 0 ? master.restart_at : master.last_heard + master.heartbeat_timeout);
     }
@@ -272,6 +272,7 @@ Millis Keeper::next_deadline() const {
 
 void Keeper::deadlines(bool slept) {
     const Millis now = monotonic_now();
+    watchdog_.beat(now);
     std::vector<std::uint32_t> due;
     for (auto& [generation, master] : state_.masters) {
         if (slept) master.last_heard = now;

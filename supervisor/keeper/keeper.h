@@ -18,6 +18,7 @@
 
 #include "keeper/message.h"
 #include "keeper/state.h"
+#include "sys/inherited.h"
 #include "sys/process.h"
 
 namespace baton::keeper {
@@ -81,6 +82,7 @@ class Keeper {
     State state_;
     sys::UniqueFd signals_;
     sys::UniqueFd null_;
+    sys::Watchdog watchdog_;  // the service manager's: of the keeper alone, which looks after the masters itself
     std::optional<Checker> checker_;
     std::vector<int> pending_signals_;  // for the owner, while none can hear them; each at most once
     Millis stop_deadline_ = never;      // after TERM: when everything is killed

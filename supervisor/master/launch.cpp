@@ -13,7 +13,9 @@
 
 #include "config/load.h"
 #include "config/pid_file.h"
+#include "engine/anchors.h"
 #include "keeper/keeper.h"
+#include "sys/inherited.h"
 #include "sys/listen.h"
 #include "sys/process.h"
 #include "sys/user.h"
@@ -73,6 +75,9 @@ int wait_for_daemon(const sys::UniqueFd& ready) {
 
 int launch(const Options& options, const std::string& program) {
     keeper::State state;
+    std::vector<std::string> remarks;
+    state.held = engine::name_inherited(sys::take_inherited(), remarks);
+    for (const std::string& remark : remarks) std::fprintf(stderr, "batond: %s\n", remark.c_str());
     state.arguments = absolute_arguments(options);
     keeper::Master& first = state.masters[state.next_generation];
     first.generation = state.next_generation++;

@@ -44,12 +44,13 @@ void take_places(Turn& turn, const Service& service, Instance& instance) {
             continue;
         }
         if (taken.empty()) taken = taken_places(turn, instance);
-        if (taken.size() >= limits::steering_sockets) continue;  // its start will fail, and say so
+        if (taken.size() >= limits::instance_places) continue;  // its start will fail, and say so
         std::uint32_t& next = turn.state.counters.next_place;
-        while (taken.contains(next)) next = (next + 1) % limits::steering_sockets;
+        next %= limits::instance_places;
+        while (taken.contains(next)) next = (next + 1) % limits::instance_places;
         taken.insert(next);
         sockets.push_back({id, next, hidden});
-        next = (next + 1) % limits::steering_sockets;
+        next = (next + 1) % limits::instance_places;
     }
     instance.sockets = std::move(sockets);
 }

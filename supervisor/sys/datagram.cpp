@@ -90,17 +90,35 @@ Result<std::optional<Datagram>> receive_datagram(const UniqueFd& socket, std::si
     return std::optional<Datagram>(std::move(datagram));
 }
 
-Result<void> send_datagram(const std::string& path, const std::string& bytes) {
+Result<void> send_datagram(const std::string& path, const std::string& bytes, const UniqueFd* descriptor, int patience_ms) {
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
     if (path.empty() || path.size() >= sizeof(address.sun_path)) return Error::system("send to " + path, ENAMETOOLONG);
     std::memcpy(address.sun_path, path.data(), path.size());
     if (path.front() == '@') address.sun_path[0] = '\0';
-    const UniqueFd socket(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    const UniqueFd socket(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
     if (!socket.valid()) return Error::system("create a datagram socket", errno);
-    const auto length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + path.size() + (path.front() == '@' ? 0 : 1));
-    const ssize_t sent = ::sendto(socket.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL, reinterpret_cast<const sockaddr*>(&address), length);
-    if (sent < 0) return Error::system("send to " + path, errno);
+    const timeval patience{patience_ms / 1000, static_cast<suseconds_t>(patience_ms % 1000) * 1000};
+    ::setsockopt(socket.get(), SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
+
+    iovec place{const_cast<char*>(bytes.data()), bytes.size()};
+    alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control{};
+    msghdr message{};
+    message.msg_name = &address;
+    message.msg_namelen = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + path.size() + (path.front() == '@' ? 0 : 1));
+    message.msg_iov = &place;
+    message.msg_iovlen = 1;
+    if (descriptor != nullptr) {
+        message.msg_control = control.data();
+        message.msg_controllen = control.size();
+        cmsghdr* header = CMSG_FIRSTHDR(&message);
+        header->cmsg_level = SOL_SOCKET;
+        header->cmsg_type = SCM_RIGHTS;
+        header->cmsg_len = CMSG_LEN(sizeof(int));
+        const int raw = descriptor->get();
+        std::memcpy(CMSG_DATA(header), &raw, sizeof raw);
+    }
+    if (::sendmsg(socket.get(), &message, MSG_NOSIGNAL | (patience_ms == 0 ? MSG_DONTWAIT : 0)) < 0) return Error::system("send to " + path, errno);
     return {};
 }
 

@@ -33,7 +33,8 @@ struct Datagram {
 // The next datagram waiting, up to `limit` bytes; empty when there is none.
 Result<std::optional<Datagram>> receive_datagram(const UniqueFd& socket, std::size_t limit);
 
-// One datagram to the socket of that name ('@' begins an abstract one). Never waits.
-Result<void> send_datagram(const std::string& path, const std::string& bytes);
+// One datagram, with at most one descriptor, to the socket of that name ('@' begins an abstract one). Waits
+// up to `patience_ms` for room in the reader's queue, by default not at all.
+Result<void> send_datagram(const std::string& path, const std::string& bytes, const UniqueFd* descriptor = nullptr, int patience_ms = 0);
 
 }  // namespace baton::sys

@@ -380,6 +380,22 @@ Result<void> listen_again(const UniqueFd& socket, int backlog) {
     return {};
 }
 
+Result<void> allow_others(const UniqueFd& socket) {
+    if (set_option(socket, SOL_SOCKET, SO_REUSEPORT)) return {};
+    return Error::system("share the address of " + identity_of(socket), errno);
+}
+
+Result<void> pass_queue_on(const UniqueFd& socket, int backlog) {
+    if (::shutdown(socket.get(), SHUT_RD) != 0 && errno != ENOTCONN) {
+        return Error::system("pass on the queue of " + identity_of(socket), errno);
+    }
+    return listen_again(socket, backlog);
+}
+
+bool takes_both_families(const UniqueFd& socket) {
+    return get_option(socket, SOL_SOCKET, SO_DOMAIN) == AF_INET6 && get_option(socket, IPPROTO_IPV6, IPV6_V6ONLY) == 0;
+}
+
 Result<std::uint32_t> queued(const UniqueFd& socket) {
     switch (get_option(socket, SOL_SOCKET, SO_DOMAIN)) {
         case AF_INET:

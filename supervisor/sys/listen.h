@@ -53,6 +53,15 @@ bool is_listening(const UniqueFd& socket);
 // unix and udp sockets the kernel has no way back, and the error says so.
 Result<void> listen_again(const UniqueFd& socket, int backlog);
 
+// A listening tcp socket that somebody else opened: from here on sockets of the same user may join its address.
+Result<void> allow_others(const UniqueFd& socket);
+// Whoever waits on this tcp socket is moved to the other sockets of its group (with the steering program
+// attached), and it listens on, for every process that holds it. Its place in the steering map is lost. A
+// handshake under way may still end here: look again. At least one other socket of the group must listen.
+Result<void> pass_queue_on(const UniqueFd& socket, int backlog);
+// An IPv6 socket that takes IPv4 clients too, as Baton's own never do.
+bool takes_both_families(const UniqueFd& socket);
+
 // What waits: connections not yet accepted, or for udp the bytes of memory that waiting datagrams take.
 // 0 exactly when nothing waits. Handshakes under way are not counted; they migrate when the socket closes.
 Result<std::uint32_t> queued(const UniqueFd& socket);

@@ -67,7 +67,7 @@ struct RunnerTest : testing::Test {
     }
     void take_over(std::map<std::string, sys::UniqueFd> held, const model::Configuration* own) {
         ASSERT_TRUE(sys::send_message(keeper, keeper::pack(keeper::ChildrenPage{})));
-        const auto taken = runner->take_over(held, own);
+        const auto taken = runner->take_over(held, own, 1);
         ASSERT_TRUE(taken) << taken.error().message();
     }
     // What the keeper was asked since the last call: "hold state/counters", "signal 1".
@@ -150,7 +150,7 @@ TEST_F(RunnerTest, AStateOfANewerVersionIsRefusedByItsNumber) {
     EXPECT_EQ(problems.front(), "the state is of version 7, written by a newer batond; this one knows versions up to 1");
 
     held["state/counters"] = *sys::sealed_memory("test", R"({"version": 7})");
-    const auto taken = runner->take_over(held, nullptr);
+    const auto taken = runner->take_over(held, nullptr, 1);
     ASSERT_FALSE(taken);
     EXPECT_NE(taken.error().message().find("version 7"), std::string::npos);
     EXPECT_FALSE(runner->active());

@@ -34,6 +34,9 @@ std::string child_name(const State& state, std::uint64_t id) {
             if (instance.id == id) return fmt::format("{}@{} #{}", name_of(instance), instance.revision, id);
         }
     }
+    for (const Worker& worker : state.gateway.workers) {
+        if (worker.id == id) return fmt::format("worker {}.{} #{}", worker.generation, worker.number, id);
+    }
     return fmt::format("#{}", id);
 }
 
@@ -56,9 +59,17 @@ std::string tell_instance(const Service& service, const Instance& instance, Mill
     if (instance.ending != Ending::none) line += fmt::format(" to {}", name(instance.ending));
     line += left(instance.deadline, now);
     if (instance.failures > 0) line += fmt::format(" failures {}", instance.failures);
-    for (const InstanceSocket& socket : instance.sockets) line += fmt::format(" place {}", socket.place);
+    for (const InstanceSocket& socket : instance.sockets) line += fmt::format(" {} {}", socket.hidden ? "hidden" : "place", socket.place);
+    if (instance.port != 0) line += fmt::format(" port {}", instance.port);
     static_cast<void>(service);
     return line + "\n";
+}
+
+std::string tell_worker(const Worker& worker, Millis now) {
+    std::string line = fmt::format("worker {}.{} {} #{}", worker.generation, worker.number, name(worker.state), worker.id);
+    if (worker.pid != 0) line += fmt::format(" pid {}", worker.pid);
+    if (worker.heir != 0) line += fmt::format(" to #{}", worker.heir);
+    return line + left(worker.deadline, now) + "\n";
 }
 
 }  // namespace
@@ -68,6 +79,10 @@ std::string tell(const Action& action, const State& state) {
         [&](const auto& a) -> std::string {
             using A = std::decay_t<decltype(a)>;
             if constexpr (std::is_same_v<A, StartProcess>) return fmt::format("> start {}\n", child_name(state, a.id));
+            if constexpr (std::is_same_v<A, StartWorker>) return fmt::format("> start {}\n", child_name(state, a.id));
+            if constexpr (std::is_same_v<A, ReleaseWorker>) {
+                return fmt::format("> release {}{}\n", child_name(state, a.id), a.to == 0 ? "" : " to " + child_name(state, a.to));
+            }
             if constexpr (std::is_same_v<A, SignalProcess>) {
                 return fmt::format("> signal {} {}{}\n", child_name(state, a.id), signal_name(a.signal), a.whole_group ? " to its group" : "");
             }
@@ -93,6 +108,7 @@ std::string tell(const State& state, Millis now) {
         for (const Instance& instance : service.instances) text += tell_instance(service, instance, now);
         for (const auto& [identity, table] : steering_tables(state, service)) text += fmt::format("  {}: {}\n", identity, tell_table(table));
     }
+    for (const Worker& worker : state.gateway.workers) text += tell_worker(worker, now);
     for (const ClosingListener& closing : state.counters.closing) text += fmt::format("closing {}{}\n", identity(closing.spec), left(closing.deadline, now));
     return text + (next_deadline(state) == never ? std::string("nothing due\n") : fmt::format("due{}\n", left(next_deadline(state), now)));
 }
@@ -160,6 +176,8 @@ std::string tell(const Event& event) {
             }
             if constexpr (std::is_same_v<E, ScaleAsked>) return fmt::format("scale {} {}", e.service, e.replicas);
             if constexpr (std::is_same_v<E, WeightAsked>) return fmt::format("weight {}/{} {}", e.service, e.ordinal, e.weight);
+            if constexpr (std::is_same_v<E, WorkerReady>) return fmt::format("worker ready #{}", e.id);
+            if constexpr (std::is_same_v<E, WorkerHung>) return fmt::format("worker hung #{}", e.id);
             if constexpr (std::is_same_v<E, StopAsked>) return e.fast ? "stop asked, fast" : "stop asked";
         },
         event);

@@ -8,13 +8,14 @@ from .by_hand import Program
 from .configuration import Configuration
 from .killer import Killer, need_ptrace
 from .load import Load, Report
+from .machine import Machine, need_machine
 from .processes import Process, descendants
 from .sandbox import LOAD, SERVER, Sandbox, Skip, eventually, main, need
 from .supervisor import CommandFailed, Supervisor
 from .web import Answer, ask, ask_all, tcp_exchange, udp_exchange
 
 __all__ = [
-    "Answer", "CommandFailed", "Configuration", "Killer", "LOAD", "Load", "Process", "Program", "Report", "SERVER",
+    "Answer", "CommandFailed", "Configuration", "Killer", "LOAD", "Load", "Machine", "Process", "Program", "Report", "SERVER",
     "Sandbox", "Skip", "Supervisor", "ask", "ask_all", "descendants", "eventually", "main", "need",
-    "need_ptrace", "tcp_exchange", "udp_exchange",
+    "need_machine", "need_ptrace", "tcp_exchange", "udp_exchange",
 ]

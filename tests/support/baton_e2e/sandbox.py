@@ -137,10 +137,10 @@ class Sandbox:
         supervisor.await_ready("web", replicas)
         return supervisor, configuration, address
 
-    def load(self, addresses, modes, **options):
+    def load(self, addresses, modes, wrapper=(), **options):
         """Starts baton-load and returns it once it had its first answers. `options`: its own, with _ for -."""
         addresses = [addresses] if isinstance(addresses, str) else addresses
-        command = [LOAD, "--json", "--mode", ",".join(modes)]
+        command = [*wrapper, LOAD, "--json", "--mode", ",".join(modes)]
         for address in addresses:
             command += ["--target", address]
         for key, value in options.items():

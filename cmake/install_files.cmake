@@ -1,0 +1,60 @@
+# Run by `cmake --install` and by cpack; see install.cmake.
+cmake_minimum_required(VERSION 3.25)
+
+if(CMAKE_INSTALL_PREFIX MATCHES "^/usr(/local)?/?$")
+    set(etc /etc)
+else()
+    set(etc ${CMAKE_INSTALL_PREFIX}/etc)
+endif()
+set(BATON_BIN ${CMAKE_INSTALL_PREFIX}/bin)
+set(BATON_SBIN ${CMAKE_INSTALL_PREFIX}/sbin)
+set(BATON_CONF ${etc}/baton)
+
+# baton_install(FILE FOLDER [NAME]): as it is; FILE.in with the paths filled in.
+function(baton_install file folder)
+    set(source ${BATON_SOURCE}/${file})
+    get_filename_component(name ${file} NAME)
+    if(name MATCHES "\\.in$")
+        string(REGEX REPLACE "\\.in$" "" name ${name})
+        configure_file(${source} ${BATON_BUILD}/installed/${name} @ONLY)
+        set(source ${BATON_BUILD}/installed/${name})
+    endif()
+    if(ARGC GREATER 2)
+        set(name ${ARGV2})
+    endif()
+    file(INSTALL ${source} DESTINATION ${folder} RENAME ${name}
+         PERMISSIONS OWNER_READ OWNER_WRITE GROUP_READ WORLD_READ)
+endfunction()
+
+# Whoever edited their configuration keeps it.
+if(NOT EXISTS "$ENV{DESTDIR}${etc}/baton/baton.toml")
+    baton_install(conf/baton.toml ${etc}/baton)
+endif()
+baton_install(conf/logrotate ${etc}/logrotate.d baton)
+baton_install(conf/baton.service.in ${CMAKE_INSTALL_PREFIX}/lib/systemd/system)
+baton_install(conf/sysusers.conf ${CMAKE_INSTALL_PREFIX}/lib/sysusers.d baton.conf)
+# Compressed, as Debian wants it; -n: the same bytes each time.
+function(baton_install_manual source section)
+    get_filename_component(name ${source} NAME)
+    set(compressed ${BATON_BUILD}/installed/${name}.gz)
+    file(MAKE_DIRECTORY ${BATON_BUILD}/installed)
+    execute_process(COMMAND gzip -9nc ${source} OUTPUT_FILE ${compressed} COMMAND_ERROR_IS_FATAL ANY)
+    file(INSTALL ${compressed} DESTINATION ${CMAKE_INSTALL_PREFIX}/share/man/man${section}
+         PERMISSIONS OWNER_READ OWNER_WRITE GROUP_READ WORLD_READ)
+endfunction()
+baton_install_manual(${BATON_SOURCE}/docs/man/batond.8 8)
+baton_install_manual(${BATON_BUILD}/man/baton.1 1)
+baton_install_manual(${BATON_BUILD}/man/baton.toml.5 5)
+baton_install(tools/completion/baton.bash ${CMAKE_INSTALL_PREFIX}/share/bash-completion/completions baton)
+baton_install(tools/completion/batond.bash ${CMAKE_INSTALL_PREFIX}/share/bash-completion/completions batond)
+baton_install(tools/completion/_baton ${CMAKE_INSTALL_PREFIX}/share/zsh/vendor-completions)
+if(CMAKE_INSTALL_PREFIX STREQUAL /usr)
+    execute_process(COMMAND gzip -9nc ${BATON_BUILD}/package/changelog.Debian OUTPUT_FILE ${BATON_BUILD}/installed/changelog.Debian.gz
+                    COMMAND_ERROR_IS_FATAL ANY)
+    file(INSTALL ${BATON_BUILD}/installed/changelog.Debian.gz DESTINATION /usr/share/doc/baton
+         PERMISSIONS OWNER_READ OWNER_WRITE GROUP_READ WORLD_READ)
+endif()
+baton_install(LICENSE ${CMAKE_INSTALL_PREFIX}/share/doc/baton copyright)
+foreach(example dependencies gunicorn worker)
+    baton_install(conf/examples/${example}.toml ${CMAKE_INSTALL_PREFIX}/share/doc/baton/examples)
+endforeach()
