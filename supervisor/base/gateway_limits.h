@@ -25,7 +25,8 @@ inline constexpr Millis upstream_connect = 5'000;
 inline constexpr Millis upstream_wait = 10'000;
 // ...and the instances are tried again this often.
 inline constexpr Millis upstream_retry = 20;
-// An instance has closed its connection and the client has not: it is closed for it after this.
+// An instance has closed its connection, and the client neither closes nor takes what is left: it is closed
+// for it after so long without any progress.
 inline constexpr Millis half_closed = 30'000;
 // A listener that cannot be accepted from (no descriptors left) is tried again after this.
 inline constexpr Millis accept_backoff = 100;
@@ -35,9 +36,11 @@ inline constexpr std::size_t worker_descriptors = 64;
 inline constexpr std::size_t counted_endpoints = 8'192;
 // A worker must serve by its first table within this.
 inline constexpr Millis worker_start = 10'000;
-// Wait before a worker is started in place of one that ended: none the first time, then doubling up to this.
-inline constexpr Millis worker_backoff_first = 50;
-inline constexpr Millis worker_backoff_max = 5'000;
+// One that served for so long is replaced at once when it ends...
+inline constexpr Millis worker_sound_after = 1'000;
+// ...any other after a wait, doubling up to the second: clients wait in the queue meanwhile.
+inline constexpr Millis worker_backoff_first = 20;
+inline constexpr Millis worker_backoff_max = 1'000;
 // Ports for programs that bind their own: below those the kernel gives to clients (ip_local_port_range), and
 // far more than there can be instances.
 inline constexpr std::uint16_t port_first = 20'000;

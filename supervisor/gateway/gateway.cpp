@@ -322,8 +322,8 @@ void Gateway::conclude(Session& session, Side moved, Relay::Outcome outcome) {
             if (!std::exchange(session.again, true)) again_.emplace_back(&session, moved);
             return;
         case Relay::Outcome::idle:
-            // A client that never closes would keep what is left of it for ever.
-            if (session.client.told && !session.client.ended && session.queue == nullptr) queue(session, half_closed_, limits::half_closed);
+            // The instance is done. A client that does nothing would keep what is left for ever.
+            if ((session.upstream.ended || session.upstream.ending) && !session.client.ended) queue(session, half_closed_, limits::half_closed);
             return;
     }
 }

@@ -51,7 +51,7 @@ struct Gateway {
     std::uint32_t generation = 0;  // the owner's: whose workers are wanted
     std::uint32_t cores = 1;       // of the host: so many workers where none are configured
     std::vector<Worker> workers;
-    std::uint32_t failures = 0;    // ends in a row of workers that were not told to
+    std::uint32_t failures = 0;    // ends in a row of workers that had hardly served
     Millis start_at = 0;           // no worker is started before
 };
 BOOST_DESCRIBE_STRUCT(Gateway, (), (generation, cores, workers, failures, start_at))

@@ -115,13 +115,11 @@ bool on_worker_ended(Turn& turn, std::uint64_t id, const std::string& how) {
         if (other.heir == id) other.heir = 0;
     }
     if (worker.state == WorkerState::leaving) return turn.announce("worker.left", name_of(worker), how), true;
-    if (worker.state == WorkerState::ready && turn.now - worker.since >= limits::stable_after) gateway.failures = 0;
-    Millis delay = 0;
-    if (++gateway.failures > 1) {
-        delay = limits::worker_backoff_first;
-        for (std::uint32_t i = 2; i < gateway.failures && delay < limits::worker_backoff_max; ++i) delay *= 2;
-        delay = std::min(delay, limits::worker_backoff_max);
-    }
+    const bool was_sound = worker.state == WorkerState::ready && turn.now - worker.since >= limits::worker_sound_after;
+    gateway.failures = was_sound ? 0 : gateway.failures + 1;
+    Millis delay = gateway.failures == 0 ? 0 : limits::worker_backoff_first;
+    for (std::uint32_t i = 1; i < gateway.failures && delay < limits::worker_backoff_max; ++i) delay *= 2;
+    delay = std::min(delay, limits::worker_backoff_max);
     gateway.start_at = turn.now + delay;
     turn.announce("worker.ended", name_of(worker), fmt::format("{}; another is started{}", how, delay > 0 ? " in " + format_duration(delay) : ""), true);
     return true;
@@ -131,7 +129,7 @@ void on_worker_ready(Turn& turn, std::uint64_t id) {
     Worker* worker = find_worker(turn.state, id);
     if (worker == nullptr || worker->state != WorkerState::starting) return;
     become(turn, *worker, WorkerState::ready);
-    turn.announce("worker.ready", name_of(*worker), fmt::format("pid {} serves", worker->pid));
+    turn.announce("worker.ready", name_of(*worker), "serves");
 }
 
 void on_worker_hung(Turn& turn, std::uint64_t id) {
