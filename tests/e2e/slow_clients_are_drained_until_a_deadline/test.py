@@ -33,6 +33,7 @@ def a_slow_client_gets_everything(sandbox):
         got += len(data)
         if got < ANSWER // 2:
             assert any(one["id"] == old["id"] and one["state"] == "draining" for one in baton.instances()), "it was ended under its client"
+    client.close()
     assert got > ANSWER, f"{got} bytes of more than {ANSWER}"
     baton.await_ready("web", 1, version="2")
     baton.until(lambda: len(baton.instances()) == 1, "the old one has ended")
