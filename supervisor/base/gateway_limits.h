@@ -28,6 +28,8 @@ inline constexpr Millis upstream_retry = 20;
 // An instance has closed its connection, and the client neither closes nor takes what is left: it is closed
 // for it after so long without any progress.
 inline constexpr Millis half_closed = 30'000;
+// The same in a worker that leaves and has nobody to give its connections to.
+inline constexpr Millis half_closed_leaving = 1'000;
 // A listener that cannot be accepted from (no descriptors left) is tried again after this.
 inline constexpr Millis accept_backoff = 100;
 // Descriptors of a worker beside its listeners and its connections.

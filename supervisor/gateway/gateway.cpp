@@ -323,7 +323,7 @@ void Gateway::conclude(Session& session, Side moved, Relay::Outcome outcome) {
             return;
         case Relay::Outcome::idle:
             // The instance is done. A client that does nothing would keep what is left for ever.
-            if ((session.upstream.ended || session.upstream.ending) && !session.client.ended) queue(session, half_closed_, limits::half_closed);
+            if ((session.upstream.ended || session.upstream.ending) && !session.client.ended) queue(session, half_closed_, half_closed_wait());
             return;
     }
 }
@@ -364,6 +364,12 @@ void Gateway::close(Session& session, bool broken) {
 void Gateway::leave() {
     leaving_ = true;
     for (auto& [name, pool] : pools_) stop_accepting(*pool);
+    for (Session* session : half_closed_) session->due = std::min(session->due, now_ + half_closed_wait());
+}
+
+// One that leaves waits for nobody whose instance is done.
+Millis Gateway::half_closed_wait() const {
+    return leaving_ && !giver_ ? limits::half_closed_leaving : limits::half_closed;
 }
 
 void Gateway::give(sys::UniqueFd channel) {

@@ -66,6 +66,7 @@ class Gateway {
     void detach(Session& session);
     void uncount(Session& session);
 
+    Millis half_closed_wait() const;
     void queue(Session& session, std::list<Session*>& queue, Millis wait);
     void unqueue(Session& session);
     void on_time();
