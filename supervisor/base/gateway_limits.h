@@ -38,6 +38,8 @@ inline constexpr std::size_t worker_descriptors = 64;
 inline constexpr std::size_t counted_endpoints = 8'192;
 // A worker must serve by its first table within this.
 inline constexpr Millis worker_start = 10'000;
+// One that was told to end at once is killed after this.
+inline constexpr Millis worker_stop = 1'000;
 // One that served for so long is replaced at once when it ends...
 inline constexpr Millis worker_sound_after = 1'000;
 // ...any other after a wait, doubling up to the second: clients wait in the queue meanwhile.

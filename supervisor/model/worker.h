@@ -53,8 +53,9 @@ struct Gateway {
     std::vector<Worker> workers;
     std::uint32_t failures = 0;    // ends in a row of workers that had hardly served
     Millis start_at = 0;           // no worker is started before
+    bool closed = false;           // everything is being stopped at once: none is wanted any more
 };
-BOOST_DESCRIBE_STRUCT(Gateway, (), (generation, cores, workers, failures, start_at))
+BOOST_DESCRIBE_STRUCT(Gateway, (), (generation, cores, workers, failures, start_at, closed))
 using boost::describe::operators::operator==;
 
 }  // namespace baton::model

@@ -139,7 +139,7 @@ class Apply {
         turn_.state.counters.stopping = true;
         touch_all();
         if (!event.fast) return;
-        for (const model::Worker& worker : turn_.state.gateway.workers) turn_.act(model::SignalProcess{worker.id, SIGTERM, false});
+        stop_workers(turn_);
         for (auto& [name, service] : turn_.state.services) {
             for (Instance& instance : service.instances) {
                 if (!has_process(instance)) continue;

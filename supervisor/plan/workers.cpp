@@ -40,7 +40,7 @@ void become(Turn& turn, Worker& worker, WorkerState to) {
 
 // While there is something to proxy, and until the last instance has ended whose clients they hold.
 std::uint32_t wanted_workers(const model::State& state) {
-    if (state.counters.stopping && instances_ended(state)) return 0;
+    if (state.gateway.closed || (state.counters.stopping && instances_ended(state))) return 0;
     if (!needs_workers(state)) return 0;
     const std::uint32_t configured = state.configuration.supervisor.workers;
     return std::min(limits::workers, configured > 0 ? configured : state.gateway.cores);
@@ -146,6 +146,15 @@ void on_worker_time(Turn& turn) {
         turn.announce("worker.killed", name_of(worker), leaving ? "its connections did not end in time" : "did not become ready in time", true);
         turn.act(model::SignalProcess{worker.id, SIGKILL, true});
         worker.deadline = turn.now + limits::worker_start;  // again: KILL can wait for the disk
+    }
+}
+
+void stop_workers(Turn& turn) {
+    turn.state.gateway.closed = true;
+    for (Worker& worker : turn.state.gateway.workers) {
+        if (worker.state != WorkerState::leaving) become(turn, worker, WorkerState::leaving);
+        worker.deadline = turn.now + limits::worker_stop;
+        turn.act(model::SignalProcess{worker.id, SIGTERM, false});
     }
 }
 

@@ -22,6 +22,8 @@ bool on_worker_ended(Turn& turn, std::uint64_t id, const std::string& how);
 void on_worker_ready(Turn& turn, std::uint64_t id);
 void on_worker_hung(Turn& turn, std::uint64_t id);
 void on_worker_time(Turn& turn);
+// Everything ends at once: so do they, with what they hold.
+void stop_workers(Turn& turn);
 // This master has become the owner: what another one asked for may not have happened.
 void adopt_workers(Turn& turn, const model::Adopted& event);
 
