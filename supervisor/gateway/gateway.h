@@ -81,7 +81,7 @@ class Gateway {
     Log& log_;
     Relay relay_;
     std::size_t offset_;
-    std::size_t most_sessions_ = 0;
+    std::size_t most_sessions_ = SIZE_MAX;  // until there is a table
     Millis now_;
     std::map<std::string, std::unique_ptr<Pool>> pools_;
     std::set<std::uint64_t> present_;  // endpoints of the table

@@ -181,9 +181,7 @@ void Apply::operator()(const model::Adopted& event) {
     }
     for (const model::Worker& worker : state.gateway.workers) next = std::max(next, worker.id + 1);
     const std::uint64_t asked_before = next;
-    for (const model::Worker& worker : std::vector(state.gateway.workers)) {
-        if (!known.contains(worker.id)) on_worker_ended(turn_, worker.id, "its end was not seen");
-    }
+    adopt_workers(turn_, event);
     for (const model::KnownChild& child : event.children) {
         const Found found = find_child(state, child.id);
         if (child.exited) {
@@ -212,7 +210,6 @@ void Apply::operator()(const model::Adopted& event) {
         }
     }
     configure(turn_, model::Configured{state.configuration, false});
-    adopt_workers(turn_, event);
     touch_all();
 }
 

@@ -114,7 +114,7 @@ bool on_worker_ended(Turn& turn, std::uint64_t id, const std::string& how) {
     for (Worker& other : gateway.workers) {
         if (other.heir == id) other.heir = 0;
     }
-    if (worker.state == WorkerState::leaving) return turn.announce("worker.left", name_of(worker), how), true;
+    if (worker.state == WorkerState::leaving || worker.generation != gateway.generation) return turn.announce("worker.left", name_of(worker), how), true;
     const bool was_sound = worker.state == WorkerState::ready && turn.now - worker.since >= limits::worker_sound_after;
     gateway.failures = was_sound ? 0 : gateway.failures + 1;
     Millis delay = gateway.failures == 0 ? 0 : limits::worker_backoff_first;
@@ -159,8 +159,16 @@ void stop_workers(Turn& turn) {
 }
 
 void adopt_workers(Turn& turn, const model::Adopted& event) {
-    turn.state.gateway.generation = event.generation;
-    turn.state.gateway.cores = event.cores;
+    Gateway& gateway = turn.state.gateway;
+    if (gateway.generation != event.generation) gateway.failures = gateway.start_at = 0;
+    gateway.generation = event.generation;
+    gateway.cores = event.cores;
+    for (const Worker& worker : std::vector(gateway.workers)) {
+        const bool known = std::any_of(event.children.begin(), event.children.end(), [&](const auto& child) { return child.id == worker.id; });
+        if (known) continue;
+        turn.act(model::ForgetProcess{worker.id});  // what was opened for it
+        on_worker_ended(turn, worker.id, worker.pid == 0 ? "it was not started" : "its end was not seen");
+    }
     for (Worker& worker : turn.state.gateway.workers) {
         if (worker.state == WorkerState::leaving) turn.act(model::ReleaseWorker{worker.id, worker.heir});
     }

@@ -24,7 +24,8 @@ void on_worker_hung(Turn& turn, std::uint64_t id);
 void on_worker_time(Turn& turn);
 // Everything ends at once: so do they, with what they hold.
 void stop_workers(Turn& turn);
-// This master has become the owner: what another one asked for may not have happened.
+// This master has become the owner: the workers it wants are its own, and what another one asked for may not
+// have happened.
 void adopt_workers(Turn& turn, const model::Adopted& event);
 
 Millis workers_deadline(const model::State& state);

@@ -27,8 +27,9 @@ def kinds(process):
 class Scene:
     """A supervisor under load, and what must be true of it after every upgrade, however that ended."""
 
-    def __init__(self, sandbox, own_binary=False):
-        self.baton, _, address = sandbox.running_web(2, own_binary=own_binary)
+    def __init__(self, sandbox, own_binary=False, proxied=False):
+        start = sandbox.proxied if proxied else sandbox.running_web
+        self.baton, _, address = start(2, own_binary=own_binary)
         self.load = sandbox.load(address, ["post:4", "new:4"], rate=300)
         self.pids = self.baton.pids()
         self.held = None
@@ -67,7 +68,10 @@ class Scene:
         baton = self.baton
         assert baton.pids() == self.pids, f"instances changed: {self.pids} {baton.pids()}"
         assert all(one["state"] == "ready" for one in baton.instances())
-        others = set(baton.keeper.children()) - {baton.master()}
+        others = set(baton.keeper.children()) - {baton.master()} - baton.workers()
+        views = baton.get("/v1/workers")
+        assert {one["pid"] for one in views} == {worker.pid for worker in baton.workers()}, f"workers: {views} {baton.workers()}"
+        assert all((one["state"], one["generation"]) == ("ready", baton.single()) for one in views), f"workers: {views}"
         assert {child.pid for child in others} == self.pids, f"other processes: {others}"
         held = kinds(baton.keeper)
         assert self.held in (None, held), f"the keeper holds more: {held - self.held}, less: {self.held - held}"
@@ -150,8 +154,8 @@ class Series:
     """Upgrades of one kind, each killed one call later, until there is no later one. `with_new`: the new
     master is killed as soon as the old one is seen dead."""
 
-    def __init__(self, sandbox, kind, who, call="sendmsg", with_new=False):
-        self.sandbox, self.kind, self.who, self.call, self.with_new = sandbox, kind, who, call, with_new
+    def __init__(self, sandbox, kind, who, call="sendmsg", with_new=False, proxied=False):
+        self.sandbox, self.kind, self.who, self.call, self.with_new, self.proxied = sandbox, kind, who, call, with_new, proxied
         self.from_birth = who == "new" and kind is not Return
         self.scene = None
         self.steps = []  # (call, the how manieth of its kind) before which somebody was killed
@@ -179,7 +183,7 @@ class Series:
         assert expected <= {name for name, _ in self.steps}, f"never killed before one of {expected}"
 
     def attempt(self, n):
-        self.scene = self.scene or Scene(self.sandbox, own_binary=self.from_birth)
+        self.scene = self.scene or Scene(self.sandbox, self.from_birth, self.proxied)
         scene, baton = self.scene, self.scene.baton
         generation, last = baton.single(), baton.last_event()
         killer = Killer(baton.folder, n, self.call)
@@ -269,6 +273,14 @@ def both(sandbox):
     every_step(sandbox, ByHand, "old", OF_THE_OLD, with_new=True)
 
 
+def old_behind_workers(sandbox):
+    every_step(sandbox, ByHand, "old", OF_THE_OLD, proxied=True)
+
+
+def new_behind_workers(sandbox):
+    every_step(sandbox, ByHand, "new", OF_THE_NEW | {"SPAWN"}, proxied=True)
+
+
 def old_while_it_takes_back(sandbox):
     every_step(sandbox, Return, "old", {"NOTE", "TRANSFER"})
 
@@ -305,5 +317,5 @@ def at_rest(sandbox):
     scene.finish()
 
 
-main(old_by_hand, old_by_command, new_by_hand, new_by_command, both, old_while_it_takes_back, new_while_it_is_taken_back,
+main(old_by_hand, old_by_command, new_by_hand, new_by_command, both, old_behind_workers, new_behind_workers, old_while_it_takes_back, new_while_it_is_taken_back,
      at_the_pid_file, at_rest)

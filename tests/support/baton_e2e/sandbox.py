@@ -124,7 +124,7 @@ class Sandbox:
         supervisor.await_ready("web", replicas)
         return supervisor, configuration, address
 
-    def proxied(self, replicas=2, upstream="port", workers=2, **more):
+    def proxied(self, replicas=2, upstream="port", workers=2, own_binary=False, **more):
         """The same behind the workers, by connection. Returns (supervisor, configuration, address)."""
         configuration = self.configuration()
         configuration["supervisor"]["workers"] = workers
@@ -133,7 +133,7 @@ class Sandbox:
         # The load's connections never end by themselves: a program is told to stop soon, and finishes what it has.
         more.setdefault("stop", {"drain_timeout": "300ms", "kill_timeout": "20s"})
         configuration.service("web", [SERVER], replicas=replicas, delivery="proxy", upstream=upstream, **more)
-        supervisor = self.supervisor(configuration)
+        supervisor = self.supervisor(configuration, own_binary=own_binary)
         supervisor.await_ready("web", replicas)
         return supervisor, configuration, address
 
