@@ -47,19 +47,21 @@ void read_endpoints(Table& table) {
     if (!endpoints.empty()) table.refuse("endpoints");
 }
 
-// Keys that choose what an instance is and how traffic reaches it. True
-// where it is a process, as far as can be told.
+// Keys that choose what an instance is and how traffic reaches it. True where it is a process, as far as
+// can be told.
 bool read_kind(Table& table, model::ServiceSpec& spec) {
     enum class Runtime { process };
     Runtime runtime{};
     const bool chosen = table.choice<Runtime>(
         "runtime", runtime, {{"process", Runtime::process}, {"container", {}, false}, {"external", {}, false}});
     using model::Delivery;
-    table.choice<Delivery>("delivery", spec.delivery,
-                           {{"inherit", Delivery::inherit}, {"proxy", Delivery::proxy}, {"handoff", {}, false}});
+    const bool understood = table.choice<Delivery>("delivery", spec.delivery,
+                                                   {{"inherit", Delivery::inherit}, {"proxy", Delivery::proxy}, {"handoff", {}, false}});
     using model::Upstream;
     table.choice<Upstream>("upstream", spec.upstream, {{"port", Upstream::port}, {"socket", Upstream::socket}});
-    table.needs("upstream", spec.delivery == Delivery::proxy, "delivery = \"proxy\"");
+    // Where the delivery is misspelt, that is all there is to say.
+    const bool proxied = spec.delivery == Delivery::proxy || (!understood && !table.missing("delivery"));
+    table.needs("upstream", proxied, "delivery = \"proxy\"");
     later_text(table, "image");
     read_endpoints(table);
     return chosen || table.missing("runtime");

@@ -11,6 +11,7 @@
 
 #include "base/limits.h"
 #include "model/codec.h"
+#include "plan/routes.h"
 #include "plan/step.h"
 
 namespace baton::engine {
@@ -98,6 +99,7 @@ std::vector<std::string> Runner::rehearse(std::map<std::string, sys::UniqueFd>& 
 
 std::vector<std::string> Runner::prepare(const model::Configuration& configuration) {
     std::vector<std::string> problems = processes_.know_users(configuration);
+    for (std::string& problem : plan::changed_deliveries(state_, configuration)) problems.push_back(std::move(problem));
     if (problems.empty()) problems = sockets_.prepare(configuration);
     return problems;
 }
@@ -282,6 +284,9 @@ void Runner::finish() {
     if (std::exchange(unstored_, false)) log_.info("the state is stored again");
     const Decided decided = std::exchange(decided_, {});
     sockets_.settle(state_, decided.touched);
+    know_workers_user(state_.configuration);
+    // Before anything is told to go; and those who are started by an action need a table too.
+    workers_.settle(state_);
     for (const model::Action& action : decided.actions) act(action);
     workers_.settle(state_);
     probes_.settle(state_);
@@ -303,7 +308,7 @@ void Runner::act(const model::Action& action) {
         link_.signal(signal->id, signal->signal, signal->whole_group);
         if (signal->whole_group && signal->signal == SIGKILL) processes_.kill_all_of(signal->id);
     } else if (const auto* forget = std::get_if<model::ForgetProcess>(&action)) {
-        workers_.ended(forget->id);
+        workers_.ended(state_, forget->id);
         processes_.ended(forget->id);
         link_.forget(forget->id);
     } else if (const auto* said = std::get_if<model::Announce>(&action)) {

@@ -4,6 +4,8 @@
 #include <cstdlib>
 #include <cstring>
 
+#include <unistd.h>
+
 #include <fmt/core.h>
 
 #include "plan/routes.h"
@@ -156,15 +158,6 @@ Result<void> Sockets::open_spare(const ListenerSpec& listener, bool group) {
     return {};
 }
 
-// A socket that is shared cannot become one of a group, nor the other way round, while it is open.
-std::optional<std::string> Sockets::changed_kind(const ListenerSpec& listener, bool group) const {
-    const std::string identity = model::identity(listener);
-    const bool is_shared = sockets_.contains(shared_name(identity));
-    if (group ? !is_shared : is_shared || !kernel() || !can_steer(listener)) return {};
-    return fmt::format("listener {}: the delivery of its service cannot change while {} is open; remove the listener, reload, and add it again",
-                       listener.name, model::to_string(listener.address));
-}
-
 std::vector<std::string> Sockets::prepare(const model::Configuration& configuration) {
     tell_unused(configuration);
     std::vector<std::string> problems;
@@ -175,10 +168,7 @@ std::vector<std::string> Sockets::prepare(const model::Configuration& configurat
                                           [&](const auto& one) { return one.name == listener.service && one.enabled; });
         if (service == configuration.services.end()) continue;
         const bool group = grouped(service->delivery, listener);
-        if (known(identity)) {
-            if (auto problem = changed_kind(listener, group)) problems.push_back(std::move(*problem));
-            continue;
-        }
+        if (known(identity)) continue;
         if (auto done = open_spare(listener, group); done) {
             opened.push_back(group ? spare_name(identity) : shared_name(identity));
         } else {
@@ -264,6 +254,16 @@ void Sockets::open_hidden(const model::State& state, const ListenerSpec& listene
         if (auto given = sys::give_file(hidden.address.host, *workers_uid_); !given) log_.error("{}", given.error().message());
     }
     keep(name, std::move(*opened));
+}
+
+void Sockets::let_workers_in(std::optional<uid_t> uid) {
+    if (workers_uid_ == uid) return;
+    workers_uid_ = uid;
+    for (const auto& [name, fd] : sockets_) {
+        const std::string path = name.starts_with("hidden/") ? sys::identity_of(fd).substr(std::strlen("unix:")) : std::string();
+        if (path.empty()) continue;
+        if (auto given = sys::give_file(path, uid.value_or(::geteuid())); !given) log_.error("{}", given.error().message());
+    }
 }
 
 void Sockets::settle(const model::State& state, const std::set<std::string>& touched) {

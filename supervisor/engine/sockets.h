@@ -89,7 +89,7 @@ class Sockets {
     // Null where there is none of that name.
     const sys::UniqueFd* find(const std::string& name) const;
     // Who may reach the hidden sockets of instances; none: only this process's user.
-    void let_workers_in(std::optional<uid_t> uid) { workers_uid_ = uid; }
+    void let_workers_in(std::optional<uid_t> uid);
 
     // Clients waiting on an instance's own sockets; on all sockets of an identity.
     std::uint32_t queued(const model::Instance& instance) const;
@@ -105,7 +105,6 @@ class Sockets {
     Result<void> open_spare(const model::ListenerSpec& listener, bool group);
     void open_for(const model::ListenerSpec& listener, const model::InstanceSocket& socket);
     void open_hidden(const model::State& state, const model::ListenerSpec& listener, const model::InstanceSocket& socket);
-    std::optional<std::string> changed_kind(const model::ListenerSpec& listener, bool group) const;
     void open_shared(const model::State& state, const model::Service& service);
     void close_unused(const model::State& state);
     void publish(const model::State& state, const model::Service& service);

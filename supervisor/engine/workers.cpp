@@ -81,7 +81,10 @@ Result<void> Workers::start(const model::State& state, std::uint64_t id) {
 void Workers::listen(std::uint64_t id, sys::UniqueFd channel, const sys::UniqueFd& counters, sys::UniqueFd output) {
     auto copy = sys::duplicate(channel);
     auto opened = gateway::Counters::open(counters);
-    if (!copy || !opened) return log_.error("worker {}: {}", id, (copy ? opened.error() : copy.error()).message());
+    if (!copy || !opened) {
+        ++unknown_;
+        return log_.error("worker {}: {}", id, (copy ? opened.error() : copy.error()).message());
+    }
     auto open = std::make_unique<Open>(Open{boost::asio::posix::stream_descriptor(context_, copy->release()), std::move(channel),
                                             std::make_unique<gateway::Counters>(std::move(*opened)), nullptr, {}, 0, 0, false});
     if (output.valid()) {
@@ -99,7 +102,10 @@ void Workers::adopt(const model::State& state, std::map<std::string, sys::Unique
         const auto channel = held.find(channel_name(worker.id));
         const auto counters = held.find(counters_name(worker.id));
         const auto output = held.find(output_name(worker.id));
-        if (channel == held.end() || counters == held.end()) continue;
+        if (channel == held.end() || counters == held.end()) {
+            ++unknown_;
+            continue;
+        }
         listen(worker.id, std::move(channel->second), counters->second, output == held.end() ? sys::UniqueFd() : std::move(output->second));
         counters->second.reset();
     }
@@ -108,7 +114,9 @@ void Workers::adopt(const model::State& state, std::map<std::string, sys::Unique
     }
 }
 
-void Workers::ended(std::uint64_t id) {
+void Workers::ended(const model::State& state, std::uint64_t id) {
+    unknown_ = static_cast<std::size_t>(std::count_if(state.gateway.workers.begin(), state.gateway.workers.end(),
+                                                      [&](const Worker& worker) { return worker.id != id && !open_.contains(worker.id) && worker.pid != 0; }));
     const auto found = open_.find(id);
     if (found == open_.end()) return;
     if (found->second->output) found->second->output->drain_now();
@@ -120,6 +128,8 @@ void Workers::ended(std::uint64_t id) {
 void Workers::let_go() {
     open_.clear();
     table_ = {};
+    unknown_ = 0;
+    silent_.clear();
 }
 
 void Workers::release(std::uint64_t id, std::uint64_t to) {
@@ -205,6 +215,7 @@ void Workers::read(std::uint64_t id) {
         const bool first = open.confirmed == 0;
         open.confirmed = std::max(open.confirmed, confirmation->revision);
         if (first) event_(model::WorkerReady{id});
+        if (confirmation->leaving && !open.leaving) event_(model::WorkerLeaves{id});
     }
     wait(id);
 }
@@ -212,6 +223,8 @@ void Workers::read(std::uint64_t id) {
 // --- what they count ---
 
 bool Workers::drained(std::uint64_t instance) const {
+    // One that cannot be asked may still serve it.
+    if (unknown_ > 0) return false;
     return std::all_of(open_.begin(), open_.end(), [&](const auto& entry) {
         const Open& open = *entry.second;
         return open.confirmed >= table_.revision && open.counters->open_connections(instance) == 0;
@@ -220,10 +233,16 @@ bool Workers::drained(std::uint64_t instance) const {
 
 void Workers::look(const model::State& state) {
     const Millis now = monotonic_now();
+    // Where this process stood still, others did too: then silence proves nothing yet.
+    const bool steady = now - std::exchange(looked_, now) < limits::worker_beat * 2;
+    std::set<std::uint64_t> silent;
     for (const Worker& worker : state.gateway.workers) {
         const Millis beat = static_cast<Millis>(totals(worker.id).beat);
-        if (worker.state == WorkerState::ready && beat > 0 && now - beat > limits::worker_hang) event_(model::WorkerHung{worker.id});
+        if (worker.state == WorkerState::starting || beat == 0 || now - beat <= limits::worker_hang) continue;
+        silent.insert(worker.id);
+        if (steady && silent_.contains(worker.id)) event_(model::WorkerHung{worker.id});
     }
+    silent_ = std::move(silent);
 }
 
 gateway::Totals Workers::totals(std::uint64_t id) const {

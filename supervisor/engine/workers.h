@@ -39,7 +39,7 @@ class Workers {
     // Takes over those that another master has started.
     void adopt(const model::State& state, std::map<std::string, sys::UniqueFd>& held);
     // Its end was noted.
-    void ended(std::uint64_t id);
+    void ended(const model::State& state, std::uint64_t id);
     // Another master has them from now on.
     void let_go();
 
@@ -77,6 +77,9 @@ class Workers {
     std::function<void(model::Event)> event_;
     std::map<std::uint64_t, std::unique_ptr<Open>> open_;
     model::RouteTable table_;
+    std::size_t unknown_ = 0;          // workers that run and cannot be asked
+    Millis looked_ = 0;
+    std::set<std::uint64_t> silent_;   // at the last look
 };
 
 }  // namespace baton::engine

@@ -15,7 +15,7 @@ using sys::Epoll;
 namespace {
 
 // A token is an object's address and, in the bits that its alignment leaves free, what it is.
-enum class Kind : std::uint64_t { other = 0, client = 1, upstream = 2, pool = 3, giver = 4, taker = 5 };
+enum class Kind : std::uint64_t { other = 0, client = static_cast<std::uint64_t>(Side::client), upstream = static_cast<std::uint64_t>(Side::upstream), pool = 3, giver = 4, taker = 5 };
 constexpr std::uint64_t kind_bits = 7;
 
 template <class T>
@@ -57,7 +57,7 @@ void Gateway::turn() {
     // Those that had their turn and have more: after everybody else.
     auto again = std::exchange(again_, {});
     for (const auto& [session, side] : again) {
-        session->again = false;
+        session->leg(side).again = false;
         if (session->state == SessionState::relaying) move(*session, side);
     }
     on_time();
@@ -72,7 +72,9 @@ void Gateway::dispatch(const sys::Readiness& event) {
         case Kind::client: return on_session(*object_of<Session>(event.token), Side::client, event);
         case Kind::upstream: return on_session(*object_of<Session>(event.token), Side::upstream, event);
         case Kind::pool: return accept_from(*object_of<Pool>(event.token));
-        case Kind::giver: return;  // give_some is called each turn
+        case Kind::giver:  // give_some is called each turn
+            if (giver_ && (event.readable || event.ended)) hear_heir();
+            return;
         case Kind::taker: {
             const auto* taker = object_of<Taker>(event.token);
             const auto found = std::find_if(takers_.begin(), takers_.end(), [&](const Taker& one) { return &one == taker; });
@@ -83,7 +85,8 @@ void Gateway::dispatch(const sys::Readiness& event) {
 }
 
 bool Gateway::finished() const {
-    return leaving_ && sessions_.empty() && (!giver_ || giver_->empty());
+    // A worker that gives to this one has not ended: what it gives is passed on.
+    return leaving_ && sessions_.empty() && takers_.empty() && on_their_way_.empty() && (!giver_ || giver_->empty());
 }
 
 int Gateway::patience() const {
@@ -109,18 +112,29 @@ void Gateway::on_time() {
         ++totals_.failed;
         close(*session, true);
     }
-    while (Session* session = due(half_closed_)) close(*session, false);
-    if (!waiting_.empty() && now_ >= next_retry_) {
-        for (Session* session : std::vector<Session*>(waiting_.begin(), waiting_.end())) {
-            session->tried = 0;
-            connect(*session);
-        }
-        next_retry_ = now_ + limits::upstream_retry;
+    while (Session* session = due(half_closed_)) {
+        // Where the client has not got everything, it must not look as if it had.
+        const Leg& upstream = session->upstream;
+        close(*session, session->client.unsent != nullptr || !upstream.ended);
     }
+    if (!waiting_.empty() && now_ >= next_retry_) retry_waiting();
     for (auto& [name, pool] : pools_) {
         if (pool->paused > 0 && pool->paused <= now_) pool->paused = 0;
     }
     settle_accepting();
+}
+
+// One client of each pool tries whether an instance can be reached now; if so, the others follow.
+void Gateway::retry_waiting() {
+    std::set<const Pool*> in_vain;
+    for (Session* session : std::vector<Session*>(waiting_.begin(), waiting_.end())) {
+        const Pool* pool = session->pool;
+        if (in_vain.contains(pool)) continue;
+        session->tried = 0;
+        connect(*session);
+        if (session->state == SessionState::waiting) in_vain.insert(pool);
+    }
+    next_retry_ = now_ + limits::upstream_retry;
 }
 
 void Gateway::queue(Session& session, std::list<Session*>& queue, Millis wait) {
@@ -145,6 +159,7 @@ void Gateway::follow(const model::RouteTable& table, std::map<std::string, sys::
         auto& pool = pools_[route.listener];
         if (!pool) pool = std::make_unique<Pool>();
         pool->name = route.listener;
+        pool->is_unix = route.listener.find("unix:") != std::string::npos;
         pool->assign(route, counters_, offset_);
         for (const Pool::Peer& peer : pool->peers) present_.insert(peer.id);
         named.insert(route.listener);
@@ -183,6 +198,11 @@ void Gateway::settle_accepting() {
         log_.warning("{} connections are open, as many as the limit of descriptors allows: new ones wait", sessions_.size());
     }
     if (sessions_.size() < most_sessions_ / 2) full_said_ = false;
+    for (Taker& taker : takers_) {
+        if (taker.paused == full) continue;
+        taker.paused = full;
+        static_cast<void>(epoll_.change(taker.channel(), full ? Epoll::Watch::nothing : Epoll::Watch::channel, make_token(&taker, Kind::taker)));
+    }
     for (auto& [name, pool] : pools_) {
         const bool wanted = !full && !leaving_ && pool->listener.valid() && !pool->empty() && pool->paused == 0;
         if (wanted == pool->watched) continue;
@@ -205,10 +225,6 @@ void Gateway::stop_accepting(Pool& pool) {
 
 // --- sessions ---
 
-std::uint64_t Gateway::token(const Session& session, Side side) const {
-    return make_token(&session, side == Side::client ? Kind::client : Kind::upstream);
-}
-
 void Gateway::accept_from(Pool& pool) {
     for (std::size_t i = 0; i < limits::accept_turn && pool.watched && sessions_.size() < most_sessions_; ++i) {
         sys::Accepted accepted = sys::accept_stream(pool.listener);
@@ -221,6 +237,7 @@ void Gateway::accept_from(Pool& pool) {
         ++totals_.accepted;
         Session session;
         session.client.socket = std::move(accepted.socket);
+        session.client.careful = pool.is_unix;
         session.pool = &pool;
         session.since = now_;
         connect(add(std::move(session)));
@@ -250,9 +267,9 @@ void Gateway::connect(Session& session) {
         if (session.counter != nullptr) ++*session.counter;
         if (made.error == 0) return connected(session);
         session.state = SessionState::connecting;
-        session.upstream.writing = true;
+        session.upstream.writing = session.upstream_watched = true;
         queue(session, connecting_, limits::upstream_connect);
-        if (!epoll_.add(session.upstream.socket, Epoll::Watch::stream_writing, token(session, Side::upstream))) close(session, true);
+        if (!epoll_.add(session.upstream.socket, Epoll::Watch::stream_writing, token_of(session, Side::upstream))) close(session, true);
         return;
     }
     wait_for_instance(session);
@@ -284,34 +301,38 @@ void Gateway::connected(Session& session) {
     session.tried = 0;
     // What the client has sent already goes first: then its descriptor is told of only for what is new.
     session.client.readable = true;
-    const Relay::Outcome outcome = relay_.move(session, Side::client, token(session, Side::upstream));
-    const bool watched = epoll_.add(session.client.socket, session.client.writing ? Epoll::Watch::stream_writing : Epoll::Watch::stream, token(session, Side::client)) &&
-                         (session.upstream.writing || epoll_.add(session.upstream.socket, Epoll::Watch::stream, token(session, Side::upstream)));
-    if (!watched) return close(session, true);
+    const Relay::Outcome outcome = relay_.move(session, Side::client);
+    if (!watch(session, Side::client) || (!session.upstream_watched && !watch(session, Side::upstream))) return close(session, true);
     conclude(session, Side::client, outcome);
+}
+
+bool Gateway::watch(const Session& session, Side side) {
+    const Leg& leg = side == Side::client ? session.client : session.upstream;
+    return epoll_.add(leg.socket, leg.writing ? Epoll::Watch::stream_writing : Epoll::Watch::stream, token_of(session, side)).has_value();
 }
 
 void Gateway::on_session(Session& session, Side side, const sys::Readiness& event) {
     if (session.state == SessionState::connecting) {
         if (!event.writable && !event.ended) return;
-        const int error = sys::connect_error(session.upstream.socket);
-        return error == 0 ? connected(session) : unreachable(session);
+        if (sys::connect_error(session.upstream.socket) != 0) return unreachable(session);
+        // What the instance has said already came with the same event: it is not told of again.
+        connected(session);
     }
     if (session.state != SessionState::relaying) return;
     Leg& leg = session.leg(side);
     if (event.writable && leg.unsent) {
-        conclude(session, side == Side::client ? Side::upstream : Side::client, relay_.flush(session, side, token(session, side)));
+        conclude(session, other(side), relay_.flush(session, side));
         if (session.state != SessionState::relaying) return;
     }
     if (!event.readable) return;
     leg.readable = !leg.ended;
     leg.ending = leg.ending || event.ended;
+    leg.careful = leg.careful || event.urgent;
     move(session, side);
 }
 
 void Gateway::move(Session& session, Side side) {
-    const Side other = side == Side::client ? Side::upstream : Side::client;
-    conclude(session, side, relay_.move(session, side, token(session, other)));
+    conclude(session, side, relay_.move(session, side));
 }
 
 void Gateway::conclude(Session& session, Side moved, Relay::Outcome outcome) {
@@ -319,11 +340,11 @@ void Gateway::conclude(Session& session, Side moved, Relay::Outcome outcome) {
         case Relay::Outcome::over: return close(session, false);
         case Relay::Outcome::broken: return close(session, true);
         case Relay::Outcome::more:
-            if (!std::exchange(session.again, true)) again_.emplace_back(&session, moved);
+            if (!std::exchange(session.leg(moved).again, true)) again_.emplace_back(&session, moved);
             return;
         case Relay::Outcome::idle:
             // The instance is done. A client that does nothing would keep what is left for ever.
-            if ((session.upstream.ended || session.upstream.ending) && !session.client.ended) queue(session, half_closed_, half_closed_wait());
+            if (session.upstream.ended || session.upstream.ending) queue(session, half_closed_, half_closed_wait());
             return;
     }
 }
@@ -338,7 +359,7 @@ void Gateway::uncount(Session& session) {
 void Gateway::detach(Session& session) {
     unqueue(session);
     session.state = SessionState::closed;
-    if (session.again) std::erase_if(again_, [&](const auto& entry) { return entry.first == &session; });
+    if (session.client.again || session.upstream.again) std::erase_if(again_, [&](const auto& entry) { return entry.first == &session; });
     const std::uint32_t index = session.index;
     ended_.push_back(std::move(sessions_[index]));
     if (index + 1U < sessions_.size()) {
@@ -373,23 +394,56 @@ Millis Gateway::half_closed_wait() const {
 }
 
 void Gateway::give(sys::UniqueFd channel) {
-    leave();
+    // A new master tells again, as it cannot know: what is under way goes on, and this is for when it fails.
+    if (giver_) {
+        next_heir_ = std::move(channel);
+        return leave();
+    }
     giver_.emplace(std::move(channel));
+    leave();
     if (auto added = epoll_.add(giver_->channel(), Epoll::Watch::channel_writing, make_token(&*giver_, Kind::giver)); !added) {
         log_.error("pass connections on: {}; they end here", added.error().message());
         giver_.reset();
     }
 }
 
+void Gateway::lose_heir(const std::string& why) {
+    if (!giver_) return;
+    const std::size_t lost = on_their_way_.size();
+    if (lost > 0 || !sessions_.empty()) log_.warning("pass connections on: {}; {} were on their way, {} are here", why, lost, sessions_.size());
+    while (!on_their_way_.empty()) arrived();
+    epoll_.remove(giver_->channel());
+    giver_.reset();
+    if (next_heir_.valid()) give(std::exchange(next_heir_, sys::UniqueFd()));
+}
+
+// The other worker counts it from now on.
+void Gateway::arrived() {
+    if (std::uint64_t* counter = on_their_way_.front(); counter != nullptr) --*counter;
+    on_their_way_.pop_front();
+}
+
+void Gateway::hear_heir() {
+    for (;;) {
+        const auto taken = giver_->taken();
+        if (!taken && taken.error().code() == EAGAIN) return;
+        if (!taken) return lose_heir(taken.error().message());
+        for (std::size_t i = 0; i < *taken && !on_their_way_.empty(); ++i) arrived();
+    }
+}
+
 void Gateway::give_some() {
     for (;;) {
         if (auto flushed = giver_->flush(); !flushed) {
-            if (flushed.error().code() == EAGAIN) return;
-            log_.warning("pass connections on: {}; {} end here", flushed.error().message(), sessions_.size());
-            epoll_.remove(giver_->channel());
-            return giver_.reset();
+            if (flushed.error().code() != EAGAIN) return lose_heir(flushed.error().message());
+            static_cast<void>(epoll_.change(giver_->channel(), Epoll::Watch::channel_writing, make_token(&*giver_, Kind::giver)));
+            return;
         }
-        if (sessions_.empty()) return;
+        // While there is nothing to give, that there is room for it is no news.
+        if (sessions_.empty()) {
+            static_cast<void>(epoll_.change(giver_->channel(), Epoll::Watch::channel, make_token(&*giver_, Kind::giver)));
+            return;
+        }
         Session& session = *sessions_.back();
         const std::string pool = session.pool == nullptr ? std::string() : session.pool->name;
         if (session.state != SessionState::relaying) {
@@ -403,7 +457,7 @@ void Gateway::give_some() {
         passed.client = std::move(session.client);
         passed.upstream = std::move(session.upstream);
         passed.endpoint = session.endpoint;
-        uncount(session);
+        on_their_way_.push_back(std::exchange(session.counter, nullptr));
         detach(session);
         giver_->add(std::move(passed), pool);
         ++totals_.given;
@@ -419,17 +473,22 @@ void Gateway::take(sys::UniqueFd channel) {
 }
 
 void Gateway::take_some(std::list<Taker>::iterator taker) {
-    for (std::size_t i = 0; i < limits::accept_turn; ++i) {
+    std::size_t count = 0;
+    for (; count < limits::accept_turn && sessions_.size() < most_sessions_; ++count) {
         auto taken = taker->take();
-        if (!taken || !*taken) {
-            if (!taken) takers_.erase(taker);
+        if (!taken) {
+            if (!taker->ended()) log_.error("take connections over: {}", taken.error().message());
+            if (count > 0) static_cast<void>(taker->confirm(count));
+            takers_.erase(taker);
             return;
         }
+        if (!*taken) break;
         Taker::Taken& one = **taken;
         const auto pool = pools_.find(one.pool);
         const bool relaying = one.session.state == SessionState::relaying;
         one.session.pool = pool == pools_.end() ? nullptr : pool->second.get();
         one.session.since = now_;
+        one.session.client.careful = one.session.pool != nullptr && one.session.pool->is_unix;
         Session& session = add(std::move(one.session));
         ++totals_.taken;
         if (!relaying) {
@@ -440,14 +499,14 @@ void Gateway::take_some(std::list<Taker>::iterator taker) {
         if (session.counter != nullptr) ++*session.counter;
         if (!present_.contains(session.endpoint)) counters_.forget(session.endpoint);
         session.client.writing = session.upstream.writing = true;
-        const bool watched = epoll_.add(session.client.socket, Epoll::Watch::stream_writing, token(session, Side::client)) &&
-                             epoll_.add(session.upstream.socket, Epoll::Watch::stream_writing, token(session, Side::upstream));
-        if (!watched) {
+        if (!watch(session, Side::client) || !watch(session, Side::upstream)) {
             close(session, true);
             continue;
         }
         conclude(session, Side::client, Relay::Outcome::idle);
     }
+    if (count > 0) static_cast<void>(taker->confirm(count));
+    if (sessions_.size() >= most_sessions_) settle_accepting();
 }
 
 }  // namespace baton::gateway

@@ -5,6 +5,7 @@
 // One thread. turn() waits for the kernel once and does what came of it; nothing else blocks.
 #pragma once
 
+#include <deque>
 #include <functional>
 #include <list>
 #include <map>
@@ -43,15 +44,16 @@ class Gateway {
     void leave();
 
     void turn();
+    bool leaving() const { return leaving_; }
     // It was told to leave, and nothing is left.
     bool finished() const;
     std::size_t open_sessions() const { return sessions_.size(); }
 
   private:
-    std::uint64_t token(const Session& session, Side side) const;
     void dispatch(const sys::Readiness& event);
     void on_session(Session& session, Side side, const sys::Readiness& event);
     void accept_from(Pool& pool);
+    bool watch(const Session& session, Side side);
     void settle_accepting();
     void stop_accepting(Pool& pool);
 
@@ -70,9 +72,13 @@ class Gateway {
     void queue(Session& session, std::list<Session*>& queue, Millis wait);
     void unqueue(Session& session);
     void on_time();
+    void retry_waiting();
     int patience() const;
 
     void give_some();
+    void hear_heir();
+    void arrived();
+    void lose_heir(const std::string& why);
     void take_some(std::list<Taker>::iterator taker);
 
     sys::Epoll epoll_;
@@ -97,6 +103,9 @@ class Gateway {
     Millis next_retry_ = never;
     std::vector<std::pair<const sys::UniqueFd*, std::function<void()>>> watched_;
     std::optional<Giver> giver_;
+    sys::UniqueFd next_heir_;
+    // The counters of what was given and the other worker has not confirmed yet.
+    std::deque<std::uint64_t*> on_their_way_;
     std::list<Taker> takers_;
     bool leaving_ = false;
     bool full_said_ = false;

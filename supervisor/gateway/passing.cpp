@@ -46,12 +46,29 @@ Result<void> Giver::flush() {
     return {};
 }
 
+Result<std::uint32_t> Giver::taken() {
+    const auto received = sys::receive_message(channel_);
+    if (!received) return received.error();
+    std::uint32_t count = 0;
+    if (received->bytes.size() < sizeof(count)) return failed("the other worker has ended");
+    std::memcpy(&count, received->bytes.data(), sizeof(count));
+    return count;
+}
+
+Result<void> Taker::confirm(std::size_t count) {
+    const auto number = static_cast<std::uint32_t>(count);
+    return sys::send_message(channel_, std::string(reinterpret_cast<const char*>(&number), sizeof(number)));
+}
+
 Result<std::optional<Taker::Taken>> Taker::take() {
     for (;;) {
         auto received = sys::receive_message(channel_);
         if (!received && received.error().code() == EAGAIN) return std::optional<Taken>();
         if (!received) return received.error();
-        if (received->bytes.empty()) return failed("the giver has ended");
+        if (received->bytes.empty()) {
+            ended_ = !partial_;
+            return failed("the giver has ended");
+        }
         auto read = partial_ ? add_piece(received->bytes) : begin(std::move(*received));
         if (!read) return read.error();
         if (for_upstream_ > 0 || for_client_ > 0) continue;

@@ -2,6 +2,8 @@
 // side and not yet taken by the other. Workers of different versions speak it, so its head may only grow
 // at its end, and a shorter one takes the defaults.
 //
+// What has arrived is confirmed by messages with a count (u32): only then does the giver forget it.
+//
 // One message with the head, the pool's name and the descriptors (client, instance), then the bytes in
 // pieces of at most limits::passed_piece_bytes: those for the instance first.
 #pragma once
@@ -42,6 +44,9 @@ class Giver {
     bool empty() const { return messages_.empty(); }
     // An Error with code() EAGAIN: there is no room now. Any other: the other side is gone.
     Result<void> flush();
+    // So many connections more were taken by the other side. An Error with code() EAGAIN: no news. Any other: it
+    // is gone.
+    Result<std::uint32_t> taken();
 
   private:
     struct Message {
@@ -65,6 +70,11 @@ class Taker {
         Session session;  // waiting, or relaying where it has an endpoint
         std::string pool;
     };
+    // Tells the giver that so many have arrived.
+    Result<void> confirm(std::size_t count);
+    // Why take() failed: the giver has given everything and ended.
+    bool ended() const { return ended_; }
+    bool paused = false;  // there is no room for more connections
     // The next whole connection; none: not now. An Error: the giver has ended, or does not speak properly.
     Result<std::optional<Taken>> take();
 
@@ -73,6 +83,7 @@ class Taker {
     Result<void> add_piece(const std::string& bytes);
 
     sys::UniqueFd channel_;
+    bool ended_ = false;
     std::optional<Taken> partial_;
     std::uint64_t for_upstream_ = 0;  // bytes that are still to come
     std::uint64_t for_client_ = 0;

@@ -16,6 +16,7 @@ namespace baton::gateway {
 struct Pool {
     std::string name;        // of the listening socket
     sys::UniqueFd listener;  // invalid: not served by this worker any more
+    bool is_unix = false;
     bool watched = false;    // accepted from
     Millis paused = 0;       // accepting failed; not before this
 

@@ -1,6 +1,7 @@
 // Moves bytes between the two sides of a session, as far as they can be read and written at this moment.
 #pragma once
 
+#include <span>
 #include <vector>
 
 #include "gateway/counters.h"
@@ -16,15 +17,15 @@ class Relay {
     // idle: nothing can be done now. more: it had its turn. over: both sides have sent and got their last.
     // broken: a side is gone; the other must hear of it.
     enum class Outcome { idle, more, over, broken };
-    // From `side` to the other one. `token`: of the other side's leg, which may have to be watched.
-    Outcome move(Session& session, Side side, std::uint64_t token);
+    // From `side` to the other one, which is watched for room where it has none.
+    Outcome move(Session& session, Side side);
     // There may be room at `side` again.
-    Outcome flush(Session& session, Side side, std::uint64_t token);
+    Outcome flush(Session& session, Side side);
 
   private:
-    Outcome deliver_last(Session& session, Side side);
+    bool write(Session& session, Side side, std::size_t size);
+    Outcome refused(Session& session, Side side);
     Outcome pass_end(Session& session, Side side) const;
-    void watch_for_room(Leg& to, std::uint64_t token) const;
 
     sys::Epoll& epoll_;
     Totals& totals_;

@@ -37,10 +37,14 @@ struct Leg {
     bool ended = false;              // its last byte was read
     bool told = false;               // it was told that it has got the last byte
     bool writing = false;            // it is watched for room to write
+    bool careful = false;            // one short read may not be all that is there (urgent data, a unix client)
+    bool deaf = false;               // it takes nothing more; what is meant for it is read and dropped
+    bool again = false;              // it had its turn, and there is more
 };
 
 enum class SessionState : std::uint8_t { waiting, connecting, relaying, closed };
 enum class Side : std::uint8_t { client = 1, upstream = 2 };
+inline Side other(Side side) { return side == Side::client ? Side::upstream : Side::client; }
 
 struct Session {
     Leg client;
@@ -55,10 +59,16 @@ struct Session {
     std::uint32_t index = 0;            // in the list of all
     std::uint16_t tried = 0;            // endpoints that could not be reached, in a row
     SessionState state = SessionState::waiting;
-    bool again = false;                 // it had its turn, and there is more
+    bool upstream_watched = false;
 
     Leg& leg(Side side) { return side == Side::client ? client : upstream; }
     Leg& other(Side side) { return side == Side::client ? upstream : client; }
 };
+
+// What the events of a leg carry: its session's address, and in bits that the alignment leaves free, which
+// side it is.
+inline std::uint64_t token_of(const Session& session, Side side) {
+    return reinterpret_cast<std::uint64_t>(&session) | static_cast<std::uint64_t>(side);
+}
 
 }  // namespace baton::gateway

@@ -89,6 +89,10 @@ struct WeightAsked {
 struct WorkerReady {
     std::uint64_t id = 0;
 };
+// It was told to leave by somebody else: it accepts nobody.
+struct WorkerLeaves {
+    std::uint64_t id = 0;
+};
 // Its loop stands still.
 struct WorkerHung {
     std::uint64_t id = 0;
@@ -99,6 +103,6 @@ struct StopAsked {
 };
 
 using Event = std::variant<Tick, Configured, ChildStarted, ChildNotStarted, ChildExited, Adopted, Notified, Probed,
-                           QueueEmpty, ListenerDrained, PowerAsked, ScaleAsked, WeightAsked, WorkerReady, WorkerHung, StopAsked>;
+                           QueueEmpty, ListenerDrained, PowerAsked, ScaleAsked, WeightAsked, WorkerReady, WorkerLeaves, WorkerHung, StopAsked>;
 
 }  // namespace baton::model

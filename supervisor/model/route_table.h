@@ -53,11 +53,12 @@ struct Order {
 };
 BOOST_DESCRIBE_STRUCT(Order, (), (kind, listeners))
 
-// The worker serves by the table of this revision, and by no earlier one.
+// The worker serves by the table of this revision, and by no earlier one. `leaving`: it accepts nobody any more.
 struct Confirmation {
     std::uint64_t revision = 0;
+    bool leaving = false;
 };
-BOOST_DESCRIBE_STRUCT(Confirmation, (), (revision))
+BOOST_DESCRIBE_STRUCT(Confirmation, (), (revision, leaving))
 using boost::describe::operators::operator==;
 
 }  // namespace baton::model

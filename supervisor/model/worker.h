@@ -12,6 +12,7 @@
 
 #include <array>
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include <boost/describe/class.hpp>
@@ -43,9 +44,10 @@ struct Worker {
     WorkerState state = WorkerState::starting;
     Millis since = 0;
     Millis deadline = never;
-    std::uint64_t heir = 0;        // leaving: who takes its connections; 0: nobody
+    std::uint64_t heir = 0;        // leaving: who takes its connections; 0: nobody yet
+    std::string user;              // as whom it runs; empty: as the supervisor itself
 };
-BOOST_DESCRIBE_STRUCT(Worker, (), (id, generation, number, pid, state, since, deadline, heir))
+BOOST_DESCRIBE_STRUCT(Worker, (), (id, generation, number, pid, state, since, deadline, heir, user))
 
 struct Gateway {
     std::uint32_t generation = 0;  // the owner's: whose workers are wanted
@@ -53,9 +55,8 @@ struct Gateway {
     std::vector<Worker> workers;
     std::uint32_t failures = 0;    // ends in a row of workers that had hardly served
     Millis start_at = 0;           // no worker is started before
-    bool closed = false;           // everything is being stopped at once: none is wanted any more
 };
-BOOST_DESCRIBE_STRUCT(Gateway, (), (generation, cores, workers, failures, start_at, closed))
+BOOST_DESCRIBE_STRUCT(Gateway, (), (generation, cores, workers, failures, start_at))
 using boost::describe::operators::operator==;
 
 }  // namespace baton::model

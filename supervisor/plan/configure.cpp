@@ -43,6 +43,8 @@ void adopt_settings(Revision& revision, const ServiceSpec& fresh) {
     revision.spec = fresh;
     revision.spec.version = process.version;
     revision.spec.command = process.command;
+    revision.spec.delivery = process.delivery;
+    revision.spec.upstream = process.upstream;
     revision.spec.environment = process.environment;
     revision.spec.directory = process.directory;
     revision.spec.user = process.user;

@@ -186,6 +186,9 @@ void end_hung(Turn& turn, Service& service, Instance& instance, int signal, cons
 }
 
 void on_port_taken(Turn& turn, Service& service, Instance& instance) {
+    // Once at once; where the next one is taken too, the host is short of ports, and it waits as after any failure.
+    if (instance.failures > 0) return on_ended(turn, service, instance, "the port it was to bind is in use", false);
+    ++instance.failures;
     take_port(turn, service, instance);
     ask_again(turn, service, instance);
 }

@@ -64,6 +64,22 @@ std::optional<model::Address> upstream_address(const model::State& state, const 
     return {};
 }
 
+std::vector<std::string> changed_deliveries(const model::State& state, const model::Configuration& fresh) {
+    const auto delivery_in = [](const model::Configuration& in, const ListenerSpec& listener) -> std::optional<Delivery> {
+        const auto found = std::find_if(in.services.begin(), in.services.end(), [&](const auto& service) { return service.name == listener.service; });
+        return found == in.services.end() ? std::nullopt : std::optional(found->delivery);
+    };
+    std::vector<std::string> problems;
+    for (const ListenerSpec& listener : fresh.listeners) {
+        const auto known = std::find_if(state.configuration.listeners.begin(), state.configuration.listeners.end(),
+                                        [&](const ListenerSpec& one) { return identity(one) == identity(listener); });
+        if (known == state.configuration.listeners.end() || delivery_in(state.configuration, *known) == delivery_in(fresh, listener)) continue;
+        problems.push_back(fmt::format("listener {}: the delivery of its service cannot change while {} is open; remove the listener, reload, and add it again",
+                                       listener.name, model::to_string(listener.address)));
+    }
+    return problems;
+}
+
 std::string hidden_path(const model::State& state, std::uint32_t place) {
     return fmt::format("{}/upstream/{}", state.configuration.supervisor.runtime_dir, place);
 }

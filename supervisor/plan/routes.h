@@ -4,6 +4,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "model/route_table.h"
 #include "model/state.h"
@@ -18,6 +19,9 @@ bool needs_workers(const model::State& state);
 // takes connections by itself.
 std::optional<model::Address> upstream_address(const model::State& state, const model::ServiceSpec& spec, const model::ListenerSpec& listener,
                                                const model::Instance& instance);
+// A listening socket is opened for instances or for workers, and stays what it is: the reasons against a
+// configuration that would change that while it is open.
+std::vector<std::string> changed_deliveries(const model::State& state, const model::Configuration& fresh);
 // The unix socket of an instance that holds this place.
 std::string hidden_path(const model::State& state, std::uint32_t place);
 

@@ -134,12 +134,13 @@ class Apply {
         touch(found->second);
     }
     void operator()(const model::WorkerReady& event) { on_worker_ready(turn_, event.id); }
+    void operator()(const model::WorkerLeaves& event) { on_worker_leaves(turn_, event.id); }
     void operator()(const model::WorkerHung& event) { on_worker_hung(turn_, event.id); }
     void operator()(const model::StopAsked& event) {
         turn_.state.counters.stopping = true;
         touch_all();
         if (!event.fast) return;
-        stop_workers(turn_);
+        stop_workers(turn_, limits_fast);
         for (auto& [name, service] : turn_.state.services) {
             for (Instance& instance : service.instances) {
                 if (!has_process(instance)) continue;
@@ -170,6 +171,7 @@ class Apply {
 // after the other, and each thing that was asked of the keeper. Whatever came before is made whole here.
 void Apply::operator()(const model::Adopted& event) {
     State& state = turn_.state;
+    own_workers(turn_, event);
     std::set<std::uint64_t> known;
     std::uint64_t& next = state.counters.next_child;
     for (const model::KnownChild& child : event.children) {
@@ -181,7 +183,11 @@ void Apply::operator()(const model::Adopted& event) {
     }
     for (const model::Worker& worker : state.gateway.workers) next = std::max(next, worker.id + 1);
     const std::uint64_t asked_before = next;
-    adopt_workers(turn_, event);
+    for (const model::Worker& worker : std::vector(state.gateway.workers)) {
+        if (known.contains(worker.id)) continue;
+        turn_.act(model::ForgetProcess{worker.id});  // what was opened for it
+        on_worker_ended(turn_, worker.id, "its end was not seen");
+    }
     for (const model::KnownChild& child : event.children) {
         const Found found = find_child(state, child.id);
         if (child.exited) {
@@ -210,6 +216,7 @@ void Apply::operator()(const model::Adopted& event) {
         }
     }
     configure(turn_, model::Configured{state.configuration, false});
+    release_again(turn_);
     touch_all();
 }
 

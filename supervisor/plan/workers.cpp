@@ -40,14 +40,18 @@ void become(Turn& turn, Worker& worker, WorkerState to) {
 
 // While there is something to proxy, and until the last instance has ended whose clients they hold.
 std::uint32_t wanted_workers(const model::State& state) {
-    if (state.gateway.closed || (state.counters.stopping && instances_ended(state))) return 0;
+    if (state.counters.stopping && instances_ended(state)) return 0;
     if (!needs_workers(state)) return 0;
     const std::uint32_t configured = state.configuration.supervisor.workers;
     return std::min(limits::workers, configured > 0 ? configured : state.gateway.cores);
 }
 
+// While everything stops nobody new is accepted: who ends then is not missed.
+bool may_start(const model::State& state) { return !state.counters.stopping; }
+
 bool belongs(const model::State& state, const Worker& worker) {
-    return worker.state != WorkerState::leaving && worker.generation == state.gateway.generation && worker.number < wanted_workers(state);
+    const bool current = worker.generation == state.gateway.generation && worker.user == state.configuration.supervisor.user;
+    return worker.state != WorkerState::leaving && current && worker.number < wanted_workers(state);
 }
 
 void start(Turn& turn, std::uint32_t number) {
@@ -55,6 +59,7 @@ void start(Turn& turn, std::uint32_t number) {
     worker.id = turn.state.counters.next_child++;
     worker.generation = turn.state.gateway.generation;
     worker.number = number;
+    worker.user = turn.state.configuration.supervisor.user;
     worker.since = turn.now;
     worker.deadline = turn.now + limits::worker_start;
     turn.state.gateway.workers.push_back(worker);
@@ -87,7 +92,8 @@ void release(Turn& turn, Worker& worker) {
 void reconcile_workers(Turn& turn) {
     Gateway& gateway = turn.state.gateway;
     const std::uint32_t wanted = wanted_workers(turn.state);
-    for (std::uint32_t number = 0; number < wanted && gateway.start_at <= turn.now; ++number) {
+    const bool may = may_start(turn.state) && gateway.start_at <= turn.now;
+    for (std::uint32_t number = 0; may && number < wanted; ++number) {
         const bool there = std::any_of(gateway.workers.begin(), gateway.workers.end(),
                                        [&](const Worker& worker) { return belongs(turn.state, worker) && worker.number == number; });
         if (!there) start(turn, number);
@@ -95,6 +101,10 @@ void reconcile_workers(Turn& turn) {
     if (!workers_serve(turn.state)) return;
     for (Worker& worker : gateway.workers) {
         if (worker.state != WorkerState::leaving && !belongs(turn.state, worker)) release(turn, worker);
+        // Its heir has ended, or there was none.
+        if (worker.state != WorkerState::leaving || worker.heir != 0) continue;
+        worker.heir = choose_heir(turn.state, worker);
+        if (worker.heir != 0) turn.act(model::ReleaseWorker{worker.id, worker.heir});
     }
 }
 
@@ -114,7 +124,9 @@ bool on_worker_ended(Turn& turn, std::uint64_t id, const std::string& how) {
     for (Worker& other : gateway.workers) {
         if (other.heir == id) other.heir = 0;
     }
-    if (worker.state == WorkerState::leaving || worker.generation != gateway.generation) return turn.announce("worker.left", name_of(worker), how), true;
+    if (worker.state == WorkerState::leaving) return turn.announce("worker.left", name_of(worker), how), true;
+    // Of another generation, one too many, or with everything else.
+    if (!belongs(turn.state, worker) || !may_start(turn.state)) return turn.announce("worker.ended", name_of(worker), how, true), true;
     const bool was_sound = worker.state == WorkerState::ready && turn.now - worker.since >= limits::worker_sound_after;
     gateway.failures = was_sound ? 0 : gateway.failures + 1;
     Millis delay = gateway.failures == 0 ? 0 : limits::worker_backoff_first;
@@ -130,6 +142,14 @@ void on_worker_ready(Turn& turn, std::uint64_t id) {
     if (worker == nullptr || worker->state != WorkerState::starting) return;
     become(turn, *worker, WorkerState::ready);
     turn.announce("worker.ready", name_of(*worker), "serves");
+}
+
+void on_worker_leaves(Turn& turn, std::uint64_t id) {
+    Worker* worker = find_worker(turn.state, id);
+    if (worker == nullptr || worker->state == WorkerState::leaving) return;
+    become(turn, *worker, WorkerState::leaving);
+    worker->deadline = turn.now + turn.state.configuration.supervisor.upgrade.drain_timeout;
+    turn.announce("worker.leaving", name_of(*worker), "told so by a signal; another takes its place");
 }
 
 void on_worker_hung(Turn& turn, std::uint64_t id) {
@@ -149,26 +169,25 @@ void on_worker_time(Turn& turn) {
     }
 }
 
-void stop_workers(Turn& turn) {
-    turn.state.gateway.closed = true;
+void stop_workers(Turn& turn, Millis grace) {
     for (Worker& worker : turn.state.gateway.workers) {
         if (worker.state != WorkerState::leaving) become(turn, worker, WorkerState::leaving);
-        worker.deadline = turn.now + limits::worker_stop;
+        worker.deadline = std::min(worker.deadline, turn.now + grace);
         turn.act(model::SignalProcess{worker.id, SIGTERM, false});
     }
 }
 
-void adopt_workers(Turn& turn, const model::Adopted& event) {
+void own_workers(Turn& turn, const model::Adopted& event) {
     Gateway& gateway = turn.state.gateway;
-    if (gateway.generation != event.generation) gateway.failures = gateway.start_at = 0;
-    gateway.generation = event.generation;
     gateway.cores = event.cores;
-    for (const Worker& worker : std::vector(gateway.workers)) {
-        const bool known = std::any_of(event.children.begin(), event.children.end(), [&](const auto& child) { return child.id == worker.id; });
-        if (known) continue;
-        turn.act(model::ForgetProcess{worker.id});  // what was opened for it
-        on_worker_ended(turn, worker.id, worker.pid == 0 ? "it was not started" : "its end was not seen");
-    }
+    if (gateway.generation == event.generation) return;
+    gateway.generation = event.generation;
+    // What another program's workers did says nothing about this one's.
+    gateway.failures = 0;
+    gateway.start_at = 0;
+}
+
+void release_again(Turn& turn) {
     for (Worker& worker : turn.state.gateway.workers) {
         if (worker.state == WorkerState::leaving) turn.act(model::ReleaseWorker{worker.id, worker.heir});
     }
@@ -178,7 +197,7 @@ Millis workers_deadline(const model::State& state) {
     Millis next = never;
     for (const Worker& worker : state.gateway.workers) next = std::min(next, worker.deadline);
     const auto present = std::count_if(state.gateway.workers.begin(), state.gateway.workers.end(), [&](const Worker& worker) { return belongs(state, worker); });
-    if (present < static_cast<std::ptrdiff_t>(wanted_workers(state))) next = std::min(next, state.gateway.start_at);
+    if (may_start(state) && present < static_cast<std::ptrdiff_t>(wanted_workers(state))) next = std::min(next, state.gateway.start_at);
     return next;
 }
 

@@ -20,13 +20,16 @@ void reconcile_workers(Turn& turn);
 bool on_worker_started(Turn& turn, std::uint64_t id, std::int64_t pid);
 bool on_worker_ended(Turn& turn, std::uint64_t id, const std::string& how);
 void on_worker_ready(Turn& turn, std::uint64_t id);
+// A signal told it to leave.
+void on_worker_leaves(Turn& turn, std::uint64_t id);
 void on_worker_hung(Turn& turn, std::uint64_t id);
 void on_worker_time(Turn& turn);
-// Everything ends at once: so do they, with what they hold.
-void stop_workers(Turn& turn);
-// This master has become the owner: the workers it wants are its own, and what another one asked for may not
-// have happened.
-void adopt_workers(Turn& turn, const model::Adopted& event);
+// A fast stop: all of them end at once, and those that have not after `grace` are killed.
+void stop_workers(Turn& turn, Millis grace);
+// This master has become the owner: the workers of its generation are wanted from now on.
+void own_workers(Turn& turn, const model::Adopted& event);
+// What another master asked for may not have happened.
+void release_again(Turn& turn);
 
 Millis workers_deadline(const model::State& state);
 // All that are wanted are ready: what the gateway has to serve is served.

@@ -9,10 +9,11 @@ namespace {
 
 std::uint32_t flags_of(Epoll::Watch watch) {
     switch (watch) {
-        case Epoll::Watch::stream: return EPOLLIN | EPOLLRDHUP | EPOLLET;
-        case Epoll::Watch::stream_writing: return EPOLLIN | EPOLLRDHUP | EPOLLET | EPOLLOUT;
+        case Epoll::Watch::stream: return EPOLLIN | EPOLLPRI | EPOLLRDHUP | EPOLLET;
+        case Epoll::Watch::stream_writing: return EPOLLIN | EPOLLPRI | EPOLLRDHUP | EPOLLET | EPOLLOUT;
         case Epoll::Watch::listener: return EPOLLIN | EPOLLEXCLUSIVE;
         case Epoll::Watch::channel: return EPOLLIN;
+        case Epoll::Watch::nothing: return 0;
         case Epoll::Watch::channel_writing: return EPOLLIN | EPOLLOUT;
     }
     return 0;
@@ -36,9 +37,9 @@ Result<void> Epoll::add(const UniqueFd& fd, Watch watch, std::uint64_t token) {
     return {};
 }
 
-void Epoll::change(const UniqueFd& fd, Watch watch, std::uint64_t token) {
+bool Epoll::change(const UniqueFd& fd, Watch watch, std::uint64_t token) {
     epoll_event event{flags_of(watch), {.u64 = token}};
-    ::epoll_ctl(fd_.get(), EPOLL_CTL_MOD, fd.get(), &event);
+    return ::epoll_ctl(fd_.get(), EPOLL_CTL_MOD, fd.get(), &event) == 0;
 }
 
 void Epoll::remove(const UniqueFd& fd) {
@@ -53,7 +54,7 @@ std::span<const Readiness> Epoll::wait(int timeout_ms) {
         const std::uint32_t flags = events[i].events;
         const bool broken = (flags & (EPOLLHUP | EPOLLERR)) != 0;
         ready_.push_back({events[i].data.u64, broken || (flags & (EPOLLIN | EPOLLRDHUP)) != 0, broken || (flags & EPOLLOUT) != 0,
-                          broken || (flags & EPOLLRDHUP) != 0});
+                          broken || (flags & EPOLLRDHUP) != 0, (flags & EPOLLPRI) != 0});
     }
     return ready_;
 }

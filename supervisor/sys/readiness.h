@@ -18,6 +18,7 @@ struct Readiness {
     bool readable = false;
     bool writable = false;
     bool ended = false;  // the other side will send no more, or the stream is broken
+    bool urgent = false; // there is urgent data: one read does not take all that is there
 };
 
 class Epoll {
@@ -29,10 +30,11 @@ class Epoll {
         stream_writing,  // the same, and for writing
         listener,        // level-triggered; of several processes that wait, one is woken
         channel,         // level-triggered, for reading
+        nothing,         // only its end
         channel_writing,
     };
     Result<void> add(const UniqueFd& fd, Watch watch, std::uint64_t token);
-    void change(const UniqueFd& fd, Watch watch, std::uint64_t token);
+    bool change(const UniqueFd& fd, Watch watch, std::uint64_t token);
     void remove(const UniqueFd& fd);
 
     // What has happened, at the latest after `timeout_ms` (-1: no end). Valid until the next call.

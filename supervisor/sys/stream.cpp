@@ -45,6 +45,7 @@ Connected connect_stream(const SocketAddress& address) {
     if (address.family() != AF_UNIX) {
         const int on = 1;
         ::setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+        ::setsockopt(socket.get(), SOL_SOCKET, SO_OOBINLINE, &on, sizeof(on));
     }
     int error = 0;
     do {
@@ -65,6 +66,7 @@ void prepare_listener(const UniqueFd& listener) {
     const int on = 1;
     ::setsockopt(listener.get(), SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
     ::setsockopt(listener.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    ::setsockopt(listener.get(), SOL_SOCKET, SO_OOBINLINE, &on, sizeof(on));
 }
 
 void end_output(const UniqueFd& socket) {

@@ -91,14 +91,21 @@ class Worker {
         // The one before stays in force, and is not confirmed again.
         if (!table) return log_.error("a route table cannot be read: {}", table.error().message());
         gateway_.follow(*table, std::exchange(listeners_, {}));
-        const auto told = sys::send_message(channel_, model::encode(model::Confirmation{table->revision}));
-        if (!told) log_.error("confirm revision {}: {}", table->revision, told.error().message());
+        revision_ = table->revision;
+        confirm();
+    }
+
+    void confirm() {
+        const auto told = sys::send_message(channel_, model::encode(model::Confirmation{revision_, gateway_.leaving()}));
+        if (!told) log_.error("confirm revision {}: {}", revision_, told.error().message());
     }
 
     void read_signals() {
         while (const auto taken = sys::take_signal(signals_)) {
             if (taken->signal == SIGTERM || taken->signal == SIGINT) return end(0);
-            if (taken->signal == SIGQUIT) gateway_.leave();
+            if (taken->signal != SIGQUIT) continue;
+            gateway_.leave();
+            confirm();
             // USR1 reopens logs; this one's are its master's.
         }
     }
@@ -108,6 +115,7 @@ class Worker {
     sys::UniqueFd signals_;
     gateway::Gateway gateway_;
     std::map<std::string, sys::UniqueFd> listeners_;  // until the table that needs them is here
+    std::uint64_t revision_ = 0;
     bool ended_ = false;
     int status_ = 0;
 };

@@ -84,7 +84,11 @@ TEST_F(CommandLine, status_is_one_screen) {
               "INSTANCE  STATE    PID  SINCE  RESTARTS  VERSION  REVISION  LAST EXIT           STATUS\n"
               "db/1      ready    201  1h 0m  0         9        1         -                   -\n"
               "web/1     ready    202  1m 1s  0         2        3         -                   serving\n"
-              "web/2     backoff  -    0s     5         2        3         killed by signal 9  -\n");
+              "web/2     backoff  -    0s     5         2        3         killed by signal 9  -\n"
+              "\n"
+              "WORKER  STATE     PID  SINCE  OPEN  ACCEPTED  FAILED  TAKEN  GIVEN  TO INSTANCES  TO CLIENTS\n"
+              "4.0     ready     301  1h 0m  7     1000      1       3      2      65536         1048576\n"
+              "4.1     starting  302  0s     0     0         0       0      0      0             0\n");
 }
 
 TEST_F(CommandLine, status_shows_an_upgrade_while_it_is_on) {
@@ -115,6 +119,13 @@ TEST_F(CommandLine, get_lists_every_kind) {
     EXPECT_HAS(baton({"get", "node", "alpha"}).out, "alpha  running  1h 2m");
     EXPECT_HAS(baton({"get", "revision"}).out, "web      3         2        current  /bin/web");
     EXPECT_HAS(baton({"get", "generation", "4"}).out, "4           owner  idle   101");
+    EXPECT_HAS(baton({"get", "workers"}).out, "4.0     ready     301  1h 0m  7     1000");
+    const auto worker = baton({"get", "worker", "4.1"});
+    EXPECT_HAS(worker.out, "4.1     starting");
+    EXPECT_LACKS(worker.out, "4.0");
+    const auto workers = model::decode<std::vector<model::WorkerView>>(baton({"get", "worker", "-o", "json"}).out);
+    ASSERT_TRUE(workers);
+    EXPECT_EQ(workers->at(0).taken, 3U);
     const auto one = baton({"get", "instance", "web/1"});
     EXPECT_HAS(one.out, "web/1");
     EXPECT_LACKS(one.out, "web/2");
@@ -127,6 +138,7 @@ TEST_F(CommandLine, what_is_not_there_fails) {
     for (const auto& [kind, name] : std::map<std::string, std::string>{{"service", "mail"},
                                                                        {"instance", "web/9"},
                                                                        {"listener", "mail"},
+                                                                       {"worker", "4.7"},
                                                                        {"node", "beta"},
                                                                        {"revision", "mail"},
                                                                        {"generation", "77"}}) {

@@ -56,6 +56,7 @@ TEST_F(Documents, status_is_the_view) {
     EXPECT_EQ(view->node.name, "alpha");
     EXPECT_EQ(view->services.size(), 2U);
     EXPECT_EQ(view->instances.at(2).last_exit, "killed by signal 9");
+    EXPECT_EQ(view->workers.at(0).name, "4.0");
 }
 
 TEST_F(Documents, each_list_has_its_views) {
@@ -71,6 +72,11 @@ TEST_F(Documents, each_list_has_its_views) {
     EXPECT_EQ(
         model::decode<std::vector<model::RevisionView>>(Client::get(path(), "/v1/revisions").body)->size(),
         2U);
+    const auto workers = model::decode<std::vector<model::WorkerView>>(Client::get(path(), "/v1/workers").body);
+    ASSERT_TRUE(workers);
+    ASSERT_EQ(workers->size(), 2U);
+    EXPECT_EQ(workers->at(0).accepted, 1'000U);
+    EXPECT_EQ(workers->at(1).state, "starting");
     const auto generations = Client::get(path(), "/v1/generations").body;
     EXPECT_EQ(model::decode<std::vector<model::GenerationView>>(generations)->at(0).generation, 4U);
 }
@@ -94,6 +100,9 @@ TEST_F(Documents, what_does_not_exist_is_not_found) {
 
 TEST_F(Documents, a_wrong_method_names_the_right_ones) {
     auto response = Client::post(path(), "/v1/status", "");
+    expect_problem(response, 405, "POST");
+    EXPECT_EQ(response.headers.at("allow"), "GET, HEAD");
+    response = Client::post(path(), "/v1/workers", "");
     expect_problem(response, 405, "POST");
     EXPECT_EQ(response.headers.at("allow"), "GET, HEAD");
     response = Client::get(path(), "/v1/services/web/scale");

@@ -24,7 +24,7 @@ constexpr Key contract[] = {
     {"supervisor", "runtime_dir", R"("run")", true},
     {"supervisor", "state_dir", R"("state")", true},
     {"supervisor", "workers", R"("auto")", true},
-    {"supervisor", "workers", "2", false},
+    {"supervisor", "workers", "2", true},
     {"supervisor", "user", R"("baton")", true},
     {"supervisor", "include", "[]", true},
     {"supervisor.log", "level", R"("info")", true},
@@ -60,10 +60,10 @@ constexpr Key contract[] = {
      false},
     {"service.web", "replicas", "2", true},
     {"service.web", "delivery", R"("inherit")", true},
-    {"service.web", "delivery", R"("proxy")", false},
+    {"service.web", "delivery", R"("proxy")", true},
     {"service.web", "delivery", R"("handoff")", false},
-    {"service.web", "upstream", R"("port")", false},
-    {"service.web", "upstream", R"("socket")", false},
+    {"service.web", "upstream", R"("port")", true},
+    {"service.web", "upstream", R"("socket")", true},
     {"service.web", "environment", R"({ A = "b" })", true},
     {"service.web", "directory", R"("...")", true},
     {"service.web", "user", R"("...")", true},
@@ -128,6 +128,7 @@ std::string document(std::string_view table, std::string_view key, std::string_v
     std::string text = "[service.db]\ncommand = [\"db\"]\n";
     text += "[listener.web]\naddress = \"127.0.0.1:8080\"\nservice = \"web\"\n" + at("listener.web");
     text += "[service.web]\ncommand = [\"./server\", \"--flag\"]\n" + at("service.web");
+    if (key == "upstream") text += "delivery = \"proxy\"\n";  // means nothing without
     if (at("listener.web").empty() && at("service.web").empty())
         text += "[" + std::string(table) + "]\n" + line;
     return text;
@@ -199,6 +200,7 @@ TEST(Contract, DefaultsAreTheContracts) {
     EXPECT_EQ(configuration.supervisor.state_dir, "/srv/state");
     EXPECT_EQ(configuration.supervisor.admin_socket, "/srv/run/admin.sock");
     EXPECT_EQ(configuration.supervisor.user, "");
+    EXPECT_EQ(configuration.supervisor.workers, 0U);
     EXPECT_EQ(configuration.supervisor.log,
               (model::LogSpec{model::LogLevelName::info, "", model::LogFormatName::text}));
     EXPECT_EQ(configuration.supervisor.upgrade,
@@ -210,6 +212,8 @@ TEST(Contract, DefaultsAreTheContracts) {
     EXPECT_EQ(service.version, "");
     EXPECT_EQ(service.command, std::vector<std::string>{"x"});
     EXPECT_EQ(service.replicas, 1U);
+    EXPECT_EQ(service.delivery, model::Delivery::inherit);
+    EXPECT_EQ(service.upstream, model::Upstream::port);
     EXPECT_EQ(service.umask, 022U);
     EXPECT_TRUE(service.enabled);
     EXPECT_EQ(service.readiness.type, model::ProbeType::none);

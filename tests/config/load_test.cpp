@@ -6,6 +6,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <map>
 
 #include "base/limits.h"
 #include "config/load.h"
@@ -284,6 +285,58 @@ TEST(Load, ValuesReachTheModel) {
     EXPECT_EQ(web.stop, (model::StopSpec{3, {}, 0, 60'000}));
     EXPECT_FALSE(web.enabled);
     EXPECT_EQ(all.services.at(2).restart.policy, model::RestartPolicy::never);
+}
+
+TEST(Load, APortOfItsOwnIsProbedWhereNothingElseIsSaid) {
+    const Loaded loaded = load(BATON_SOURCE_DIR "/tests/config/good/proxied.toml", "/srv");
+    ASSERT_TRUE(loaded.configuration.has_value()) << listing(loaded.problems);
+    EXPECT_EQ(loaded.configuration->supervisor.workers, 256U);
+    std::map<std::string, model::ProbeType> readiness;
+    for (const model::ServiceSpec& service : loaded.configuration->services) {
+        EXPECT_EQ(service.delivery, model::Delivery::proxy);
+        EXPECT_EQ(service.upstream, service.name == "socket" ? model::Upstream::socket : model::Upstream::port);
+        readiness[service.name] = service.readiness.type;
+    }
+    using model::ProbeType;
+    EXPECT_EQ(readiness, (std::map<std::string, ProbeType>{{"port", ProbeType::tcp},
+                                                           {"unprobed", ProbeType::none},
+                                                           {"asked", ProbeType::http},
+                                                           {"socket", ProbeType::http},
+                                                           {"alone", ProbeType::tcp}}));
+    // Each instance has its own port or socket, so a probe can tell them apart.
+    EXPECT_EQ(loaded.notices, Names{});
+}
+
+TEST(Load, TheNumberOfWorkersHasLimits) {
+    const auto workers = [](const std::string& value) {
+        const Loaded loaded = load_text("[supervisor]\nworkers = " + value + "\n", "c", "/");
+        return loaded.configuration ? std::to_string(loaded.configuration->supervisor.workers) : loaded.problems.at(0).message;
+    };
+    EXPECT_EQ(workers("\"auto\""), "0");
+    EXPECT_EQ(workers("1"), "1");
+    EXPECT_EQ(workers("256"), "256");
+    for (const std::string wrong : {"0", "257", "-1", "4294967297"}) {
+        EXPECT_EQ(workers(wrong), "supervisor.workers = " + wrong + " is out of range; it must be from 1 to 256");
+    }
+    EXPECT_EQ(workers("2.0"), "supervisor.workers must be \"auto\" or an integer, not a number with a fraction");
+}
+
+TEST(Load, TheEffectiveConfigurationShowsHowAServiceIsReached) {
+    const auto shown = [](const std::string& text) {
+        const Loaded loaded = load_text(text, "c", "/srv");
+        return loaded.configuration ? print(*loaded.configuration) : listing(loaded.problems);
+    };
+    const auto has = [](const std::string& text, const std::string& part) {
+        EXPECT_NE(text.find(part), std::string::npos) << "no " << part << " in:\n" << text;
+    };
+    const std::string proxied = shown("[service.s]\ncommand = [\"x\"]\ndelivery = \"proxy\"\n");
+    has(proxied, "\nworkers = \"auto\"\n");
+    has(proxied, "\ndelivery = \"proxy\"\nupstream = \"port\"\n");
+    has(proxied, "\n[service.s.readiness]\ntype = \"tcp\"\ninterval = \"1s\"\n");
+    const std::string inherited = shown("[supervisor]\nworkers = 3\n[service.s]\ncommand = [\"x\"]\n");
+    has(inherited, "\nworkers = 3\n");
+    has(inherited, "\ndelivery = \"inherit\"\n");
+    EXPECT_EQ(inherited.find("upstream"), std::string::npos) << inherited;
 }
 
 TEST(Load, AUnixSocketHasOneName) {

@@ -5,9 +5,11 @@
 #include <gtest/gtest.h>
 
 #include "golden.h"
+#include "model/route_table.h"
 #include "model/state.h"
 #include "model/upgrade.h"
 #include "model/views.h"
+#include "model/worker.h"
 
 namespace baton::model {
 namespace {
@@ -18,6 +20,8 @@ ServiceSpec full_spec() {
     spec.version = "1.2 \"x\"";
     spec.command = {"/srv/web", "--port", ""};
     spec.replicas = 3;
+    spec.delivery = Delivery::proxy;
+    spec.upstream = Upstream::socket;
     spec.environment = {{"A", "b"}, {"EMPTY", ""}, {"UTF", "\xc3\xa9\n"}};
     spec.directory = "/srv";
     spec.user = "www-data";
@@ -55,8 +59,9 @@ Service full_service() {
     instance.restarts = 4;
     instance.failures = 2;
     instance.weight = 9;
+    instance.port = 20'017;
     instance.watchdog = 900;
-    instance.sockets = {{"tcp4:127.0.0.1:80", 5}};
+    instance.sockets = {{"tcp4:127.0.0.1:80", 5, false}, {"unix:/run/web", 6, true}};
     instance.status_text = "serving";
     instance.last_exit = "exited 1";
     service.instances = {instance, Instance{}};
@@ -75,6 +80,7 @@ Configuration full_configuration() {
     configuration.file = "/etc/baton/baton.toml";
     configuration.prefix = "/etc/baton";
     configuration.supervisor.pid_file = "/run/baton.pid";
+    configuration.supervisor.workers = 4;
     configuration.supervisor.log = {LogLevelName::debug, "/var/log/baton.log", LogFormatName::json};
     configuration.supervisor.upgrade = {1, 2, 3, UpgradeMode::automatic};
     configuration.listeners = {{"dns", {Family::inet6, "::1", 53}, Protocol::udp, "web", 16}, {"x", {Family::unix_abstract, "x", 0}, Protocol::tcp, "web", 1}};
@@ -87,6 +93,7 @@ Counters full_counters() {
     counters.next_child = UINT64_MAX;
     counters.next_revision = 12;
     counters.next_place = 7;
+    counters.next_port = 31'999;
     counters.kernel_steering = true;
     counters.stopping = true;
     counters.closing = {{full_configuration().listeners[0], 99}, {full_configuration().listeners[1], never}};
@@ -107,6 +114,32 @@ Upgrade full_upgrade() {
     return upgrade;
 }
 
+Gateway full_gateway() {
+    Gateway gateway;
+    gateway.generation = 4;
+    gateway.cores = 16;
+    gateway.workers = {{21, 3, 0, 4343, WorkerState::leaving, 1000, 31'000, 23}, {23, 4, 0, 4545, WorkerState::ready, 900, never, 0}, Worker{}};
+    gateway.failures = 2;
+    gateway.start_at = 1100;
+    return gateway;
+}
+
+RouteTable full_table() {
+    RouteTable table;
+    table.revision = UINT64_MAX;
+    table.routes = {{"shared/tcp4:127.0.0.1:80", "web",
+                     {{17, "web/1", {Family::inet4, "127.0.0.1", 20'017}, 1}, {18, "web/2", {Family::unix_path, "/run/upstream/6", 0}, 19}}},
+                    {"shared/unix:@db", "db", {}}};
+    return table;
+}
+
+StatusView full_status() {
+    StatusView status;
+    status.node = {"alpha", "running", 1, 2, 4, "0.2.0", "kernel", "v2", "/etc/baton/baton.toml", 99};
+    status.workers = {{"4.0", 4, 4545, "ready", 100, 3, UINT64_MAX, 1, 5, 6, 7, 8}, {"3.0", 3, 4343, "leaving", 1, 0, 0, 0, 0, 9, 0, 0}};
+    return status;
+}
+
 template <class T>
 void comes_back(const T& value) {
     const auto copy = decode<T>(encode(value));
@@ -120,10 +153,17 @@ TEST(Codec, GivesBackWhatItWrote) {
     comes_back(full_configuration());
     comes_back(full_upgrade());
     comes_back(full_spec());
+    comes_back(full_gateway());
+    comes_back(full_table());
+    comes_back(Order{OrderKind::take, {"a", "b"}});
+    comes_back(Confirmation{UINT64_MAX});
     comes_back(Service{});
     comes_back(Counters{});
     comes_back(Configuration{});
     comes_back(Upgrade{});
+    comes_back(Gateway{});
+    comes_back(RouteTable{});
+    comes_back(Order{});
 }
 
 // The first version's snapshots: read, and written again as they were.
@@ -140,6 +180,28 @@ TEST(Codec, WritesWhatIsPublished) {
     is_golden("counters.json", full_counters());
     is_golden("configuration.json", full_configuration());
     is_golden("upgrade.json", full_upgrade());
+    is_golden("gateway.json", full_gateway());
+}
+
+// What a master and a worker of another version say to each other.
+TEST(Codec, WritesWhatWorkersRead) {
+    is_golden("route_table.json", full_table());
+    is_golden("order_listeners.json", Order{OrderKind::listeners, {"shared/tcp4:127.0.0.1:80", "shared/unix:@db"}});
+    is_golden("order_table.json", Order{OrderKind::table, {}});
+    is_golden("order_give.json", Order{OrderKind::give, {}});
+    is_golden("order_take.json", Order{OrderKind::take, {}});
+    is_golden("order_leave.json", Order{OrderKind::leave, {}});
+    is_golden("confirmation.json", Confirmation{UINT64_MAX});
+}
+
+TEST(Codec, ShowsTheWorkers) {
+    const std::string text = encode(full_status());
+    EXPECT_EQ(test::differs_from_golden_text("status.json", text + "\n"), "");
+    const auto read = decode<StatusView>(text);
+    ASSERT_TRUE(read) << read.error().message();
+    ASSERT_EQ(read->workers.size(), 2U);
+    EXPECT_EQ(read->workers[0].accepted, UINT64_MAX);
+    EXPECT_EQ(read->workers[1].given, 9U);
 }
 
 TEST(Codec, KeepsTheDefaultOfWhatIsAbsent) {

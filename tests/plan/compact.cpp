@@ -55,6 +55,8 @@ const std::map<std::string, Setter>& setters() {
     static const std::map<std::string, Setter> table{
         {"replicas", [=](ServiceSpec& s, const std::string& v) { return done(s.replicas = number(v)); }},
         {"version", [=](ServiceSpec& s, const std::string& v) { return done(s.version = v); }},
+        {"delivery", [=](ServiceSpec& s, const std::string& v) { return done(s.delivery = v == "proxy" ? model::Delivery::proxy : model::Delivery::inherit); }},
+        {"upstream", [=](ServiceSpec& s, const std::string& v) { return done(s.upstream = v == "socket" ? model::Upstream::socket : model::Upstream::port); }},
         {"depends", [=](ServiceSpec& s, const std::string& v) { return done(s.depends_on = split(v, ',')); }},
         {"enabled", [=](ServiceSpec& s, const std::string& v) { return done(s.enabled = v == "yes"); }},
         {"startup", [](ServiceSpec& s, const std::string& v) { return set(s.startup, probe(v)); }},
@@ -73,6 +75,21 @@ const std::map<std::string, Setter>& setters() {
         {"kill", [](ServiceSpec& s, const std::string& v) { return set(s.stop.kill_timeout, duration(v)); }},
     };
     return table;
+}
+
+// supervisor workers=2 drain=30s
+Result<void> parse_supervisor(const std::vector<std::string>& words, model::SupervisorSpec& spec) {
+    for (std::size_t i = 1; i < words.size(); ++i) {
+        const auto parts = split(words[i], '=');
+        if (parts.size() == 2 && parts[0] == "workers") {
+            spec.workers = static_cast<std::uint32_t>(std::stoul(parts[1]));
+        } else if (parts.size() == 2 && parts[0] == "drain") {
+            if (auto result = set(spec.upgrade.drain_timeout, duration(parts[1])); !result) return result.error();
+        } else {
+            return failed("unknown setting " + words[i]);
+        }
+    }
+    return {};
 }
 
 Result<model::ListenerSpec> parse_listener(const std::vector<std::string>& words) {
@@ -104,6 +121,7 @@ Result<ServiceSpec> parse_service(const std::vector<std::string>& words) {
 
 Result<model::Configuration> parse_compact(const std::vector<std::string>& lines) {
     model::Configuration configuration;
+    configuration.supervisor.runtime_dir = "/run/baton";
     for (const std::string& line : lines) {
         const auto words = split(line, ' ');
         if (words.size() >= 2 && words[0] == "service") {
@@ -114,8 +132,10 @@ Result<model::Configuration> parse_compact(const std::vector<std::string>& lines
             auto listener = parse_listener(words);
             if (!listener) return listener.error();
             configuration.listeners.push_back(std::move(*listener));
+        } else if (words.size() >= 2 && words[0] == "supervisor") {
+            if (auto result = parse_supervisor(words, configuration.supervisor); !result) return result.error();
         } else {
-            return failed("neither a service nor a listener: " + line);
+            return failed("none of supervisor, service and listener: " + line);
         }
     }
     return configuration;

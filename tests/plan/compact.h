@@ -1,5 +1,6 @@
 // Services and listeners in one line each, so that a scenario shows what matters in it:
 //
+//     supervisor workers=2 drain=30s
 //     listener http 127.0.0.1:80 web
 //     service web replicas=2 version=1 readiness=notify depends=db surge=1 unavailable=0 limit=3
 #pragma once

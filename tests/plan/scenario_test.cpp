@@ -1,5 +1,6 @@
 // The planner of services, told as stories: scenarios/*.txt. The commands are those of `commands` below;
-// REF is "web/1" (of two holders the newer one), "web/1@2" (of revision 2) or "#7" (child 7).
+// REF is "web/1" (of two holders the newer one), "web/1@2" (of revision 2), "worker/2.0" (of generation 2,
+// number 0; of two the newer one) or "#7" (child 7).
 #include <sys/wait.h>
 
 #include <functional>
@@ -9,6 +10,7 @@
 
 #include "compact.h"
 #include "model/codec.h"
+#include "plan/routes.h"
 #include "plan/step.h"
 #include "scenario_file.h"
 #include "telling.h"
@@ -42,14 +44,25 @@ class Story {
     void check_snapshots() {
         const auto counters = decode<Counters>(encode(state_.counters));
         if (!counters || *counters != state_.counters) problem_ = "the counters' snapshot differs";
+        const auto gateway = decode<Gateway>(encode(state_.gateway));
+        if (!gateway || *gateway != state_.gateway) problem_ = "the gateway's snapshot differs";
         for (const auto& [name, service] : state_.services) {
             const auto copy = decode<Service>(encode(service));
             if (!copy || *copy != service) problem_ = "the snapshot of " + name + " differs";
         }
     }
 
+    std::uint64_t worker(const std::string& reference) {
+        std::uint64_t found = 0;
+        for (const Worker& one : state_.gateway.workers) {
+            if (std::to_string(one.generation) + "." + std::to_string(one.number) == reference) found = std::max(found, one.id);
+        }
+        if (found == 0) problem_ = "no worker " + reference;
+        return found;
+    }
     std::uint64_t child(const std::string& reference) {
         if (reference.starts_with('#')) return std::stoull(reference.substr(1));
+        if (reference.starts_with("worker/")) return worker(reference.substr(7));
         const auto parts = split(reference, '@');
         const Instance* found = nullptr;
         for (const auto& [name, service] : state_.services) {
@@ -94,11 +107,18 @@ class Story {
             {"startup", ProbeKind::startup}, {"readiness", ProbeKind::readiness}, {"liveness", ProbeKind::liveness}};
         happen(Probed{child(command.words.at(1)), kinds.at(command.words.at(2)), command.words.at(3) == "pass", "connection refused"});
     }
-    // adopt REF... : alive; REF=1: exited so; children that are not named are not known.
+    // adopt REF... : alive; REF=1: exited so; children that are not named are not known. generation=2
+    // cores=4: the master's, and the host's; otherwise as they were.
     void adopt(const Command& command) {
         Adopted event;
+        event.generation = state_.gateway.generation;
+        event.cores = state_.gateway.cores;
         for (std::size_t i = 1; i < command.words.size(); ++i) {
             const auto parts = split(command.words[i], '=');
+            if (parts[0] == "generation" || parts[0] == "cores") {
+                (parts[0] == "cores" ? event.cores : event.generation) = static_cast<std::uint32_t>(std::stoul(parts[1]));
+                continue;
+            }
             KnownChild known;
             known.id = child(parts[0]);
             known.pid = pid_of(known.id);
@@ -113,6 +133,7 @@ class Story {
         State fresh;
         fresh.counters = *decode<Counters>(encode(state_.counters));
         fresh.configuration = *decode<Configuration>(encode(state_.configuration));
+        fresh.gateway = *decode<Gateway>(encode(state_.gateway));
         for (const auto& [name, service] : state_.services) fresh.services[name] = *decode<Service>(encode(service));
         state_ = std::move(fresh);
     }
@@ -136,7 +157,28 @@ class Story {
                 if (instance.state == InstanceState::starting && instance.pid == 0) ids.push_back(instance.id);
             }
         }
+        for (const Worker& one : state_.gateway.workers) {
+            if (one.state == WorkerState::starting && one.pid == 0) ids.push_back(one.id);
+        }
         for (const std::uint64_t id : ids) happen(ChildStarted{id, pid_of(id)});
+    }
+    // What the workers are told.
+    void tell_routes() {
+        const RouteTable table = routes(state_);
+        if (table.routes.empty()) told_ += "no routes\n";
+        for (const Route& route : table.routes) {
+            told_ += route.listener + " to " + route.service + ":";
+            for (const Endpoint& endpoint : route.endpoints) {
+                told_ += " #" + std::to_string(endpoint.id) + " at " + to_string(endpoint.address);
+                if (endpoint.weight != 1) told_ += " x" + std::to_string(endpoint.weight);
+            }
+            told_ += route.endpoints.empty() ? " nobody\n" : "\n";
+        }
+    }
+    // not-started REF, or: not-started REF port-taken
+    void not_started(const Command& command) {
+        const bool taken = command.words.size() > 2 && command.words[2] == "port-taken";
+        happen(ChildNotStarted{child(command.words.at(1)), taken ? "its port is taken" : "exec: no such file", taken});
     }
     void tick(const Command& command) {
         const Millis due = next_deadline(state_);
@@ -159,11 +201,14 @@ const std::map<std::string, Story::Handler>& Story::commands() {
         {"steering", [](Story& s, const Command& c) { s.state_.counters.kernel_steering = c.words.at(1) == "kernel"; }},
         {"configure", [](Story& s, const Command& c) { s.configure(c); }},
         {"started", [](Story& s, const Command& c) { s.started(c); }},
-        {"not-started", [](Story& s, const Command& c) { s.happen(ChildNotStarted{s.child(c.words.at(1)), "exec: no such file"}); }},
+        {"not-started", [](Story& s, const Command& c) { s.not_started(c); }},
         {"exit", [](Story& s, const Command& c) { s.happen(ChildExited{s.child(c.words.at(1)), status(c.words, 2)}); }},
         {"notify", [](Story& s, const Command& c) { s.notify(c); }},
         {"probe", [](Story& s, const Command& c) { s.probe(c); }},
         {"queue-empty", [](Story& s, const Command& c) { s.happen(QueueEmpty{s.child(c.words.at(1))}); }},
+        {"worker-ready", [](Story& s, const Command& c) { s.happen(WorkerReady{s.child(c.words.at(1))}); }},
+        {"worker-hung", [](Story& s, const Command& c) { s.happen(WorkerHung{s.child(c.words.at(1))}); }},
+        {"routes", [](Story& s, const Command&) { s.tell_routes(); }},
         {"listener-drained", [](Story& s, const Command& c) { s.happen(ListenerDrained{c.words.at(1)}); }},
         {"tick", [](Story& s, const Command& c) { s.tick(c); }},
         {"stop", [](Story& s, const Command& c) { s.power(PowerChange::stop, c); }},

@@ -177,6 +177,7 @@ std::string tell(const Event& event) {
             if constexpr (std::is_same_v<E, ScaleAsked>) return fmt::format("scale {} {}", e.service, e.replicas);
             if constexpr (std::is_same_v<E, WeightAsked>) return fmt::format("weight {}/{} {}", e.service, e.ordinal, e.weight);
             if constexpr (std::is_same_v<E, WorkerReady>) return fmt::format("worker ready #{}", e.id);
+            if constexpr (std::is_same_v<E, WorkerLeaves>) return fmt::format("worker leaves #{}", e.id);
             if constexpr (std::is_same_v<E, WorkerHung>) return fmt::format("worker hung #{}", e.id);
             if constexpr (std::is_same_v<E, StopAsked>) return e.fast ? "stop asked, fast" : "stop asked";
         },

@@ -51,6 +51,8 @@ ServiceSpec World::some_service(const std::string& name) {
     if (random_.chance(200)) spec.startup.type = ProbeType::http;
     if (spec.readiness.type == ProbeType::none) spec.startup.type = ProbeType::none;
     spec.startup.interval = 5'000;
+    if (random_.chance(400)) spec.delivery = model::Delivery::proxy;
+    if (random_.chance(500)) spec.upstream = model::Upstream::socket;
     const auto share = [&] {
         return random_.chance(500) ? model::Share{static_cast<std::uint32_t>(random_.below(3)), false} : model::Share{static_cast<std::uint32_t>(random_.below(5)) * 25, true};
     };
@@ -121,6 +123,10 @@ void World::change_file() {
     } else if (!gentle_ && spec->readiness.type != ProbeType::none && random_.chance(150)) {
         // Of what runs, too.
         spec->readiness.type = spec->readiness.type == ProbeType::http ? ProbeType::notify : ProbeType::http;
+    } else if (random_.chance(100)) {
+        file_.supervisor.workers = static_cast<std::uint32_t>(random_.between(0, 4));
+    } else if (random_.chance(100)) {
+        spec->delivery = spec->delivery == model::Delivery::proxy ? model::Delivery::inherit : model::Delivery::proxy;
     } else if (random_.chance(200)) {
         spec->rollout.min_ready = random_.between(0, 10'000);
     } else {
@@ -169,6 +175,7 @@ void World::disturb() {
 void World::disturb_programs() {
     Process* process = some_process();
     if (process == nullptr) return;
+    if (process->worker && random_.chance(400)) return gateway_.hang(process->id);
     switch (random_.below(4)) {
         case 0:
         case 1: process->crash_at = now_; return;

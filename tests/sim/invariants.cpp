@@ -3,6 +3,7 @@
 #include <set>
 
 #include "plan/instance.h"
+#include "plan/routes.h"
 #include "plan/steering.h"
 #include "telling.h"
 #include "world.h"
@@ -42,18 +43,106 @@ void World::check_step(const State& state, const model::Event& event) {
             require(instance.state != InstanceState::ready || instance.pid != 0, name_of(instance) + " is ready without a process");
         }
     }
+    // One that hangs is stopped, whoever is connected to it.
+    if (const auto* probed = std::get_if<model::Probed>(&event); probed != nullptr && probed->kind == model::ProbeKind::liveness) {
+        if (const auto process = processes_.find(probed->id); process != processes_.end()) process->second.told = true;
+    }
     check_places(state);
     check_tables(state);
+    check_routes(state);
     lower_floor(state);
+}
+
+namespace {
+
+std::uint32_t wanted_workers(const State& state) {
+    if (!plan::needs_workers(state) || (state.counters.stopping && plan::instances_ended(state))) return 0;
+    return state.configuration.supervisor.workers > 0 ? state.configuration.supervisor.workers : state.gateway.cores;
+}
+
+// Whether all that are wanted of the owner's are ready.
+bool served(const State& state) {
+    std::set<std::uint32_t> ready;
+    for (const model::Worker& worker : state.gateway.workers) {
+        const bool ours = worker.generation == state.gateway.generation && worker.number < wanted_workers(state);
+        if (ours && worker.state == model::WorkerState::ready) ready.insert(worker.number);
+    }
+    return ready.size() == wanted_workers(state);
+}
+
+}  // namespace
+
+void World::check_workers(const model::Gateway& before, const State& state, const model::Event& event) {
+    std::set<std::pair<std::uint32_t, std::uint32_t>> numbers;
+    for (const model::Worker& worker : state.gateway.workers) {
+        require(worker.id < state.counters.next_child, fmt::format("worker #{} is not counted", worker.id));
+        const auto was = std::find_if(before.workers.begin(), before.workers.end(), [&](const auto& other) { return other.id == worker.id; });
+        if (was == before.workers.end()) {
+            require(worker.generation == state.gateway.generation, fmt::format("worker #{} is of a generation that does not own", worker.id));
+        }
+        if (worker.state != model::WorkerState::leaving) {
+            require(numbers.emplace(worker.generation, worker.number).second, fmt::format("there are two workers {}.{}", worker.generation, worker.number));
+            continue;
+        }
+        const bool released = was != before.workers.end() && was->state != model::WorkerState::leaving;
+        const bool fast = std::holds_alternative<model::StopAsked>(event);
+        require(!released || fast || served(state), fmt::format("worker #{} is released before all others serve", worker.id));
+        if (worker.heir == 0) continue;
+        require(std::any_of(state.gateway.workers.begin(), state.gateway.workers.end(), [&](const auto& other) { return other.id == worker.heir; }),
+                fmt::format("worker #{} leaves to one that is gone", worker.id));
+    }
+}
+
+// Whose time to leave is over has been told to leave.
+void World::check_told(std::uint64_t id) {
+    Master* master = owner();
+    if (master == nullptr || gateway_.hung(id)) return;
+    for (const model::Worker& worker : master->state().gateway.workers) {
+        const bool leaves = worker.id == id && worker.state == model::WorkerState::leaving;
+        require(!leaves || gateway_.workers().at(id).leaving, fmt::format("worker #{} is killed as it does not leave, and was not told to", id));
+    }
+}
+
+// A route leads to instances that are ready, each at an address of its own; and to all of them.
+void World::check_routes(const State& state) {
+    std::map<std::uint64_t, const Instance*> ready;
+    std::set<std::uint64_t> wanted_there;
+    for (const auto& [name, service] : state.services) {
+        const bool proxied = find_revision(service, service.current)->spec.delivery == model::Delivery::proxy;
+        for (const Instance& instance : service.instances) {
+            if (auto process = processes_.find(instance.id); process != processes_.end() && instance.id != 0) {
+                const bool drains = instance.state == InstanceState::draining && plan::spec_of(service, instance).delivery == model::Delivery::proxy;
+                if (drains) process->second.drains_until = instance.deadline;
+            }
+            if (instance.state != InstanceState::ready) continue;
+            ready[instance.id] = &instance;
+            const bool listens = std::any_of(state.configuration.listeners.begin(), state.configuration.listeners.end(),
+                                             [&, id = name](const auto& listener) { return listener.service == id; });
+            const bool by_port = plan::spec_of(service, instance).upstream == model::Upstream::port;
+            if (proxied && listens && by_port && instance.port != 0 && instance.weight > 0) wanted_there.insert(instance.id);
+        }
+    }
+    std::map<std::string, std::uint64_t> addresses;
+    for (const model::Route& route : plan::routes(state).routes) {
+        for (const model::Endpoint& endpoint : route.endpoints) {
+            require(ready.contains(endpoint.id), fmt::format("a route leads to #{}, which is not ready", endpoint.id));
+            const auto [known, fresh] = addresses.emplace(to_string(endpoint.address), endpoint.id);
+            require(fresh || known->second == endpoint.id, fmt::format("#{} and #{} have one address", known->second, endpoint.id));
+            wanted_there.erase(endpoint.id);
+        }
+    }
+    require(wanted_there.empty(), "a ready instance is in no route");
 }
 
 void World::check_places(const State& state) {
     std::set<std::uint32_t> taken;
     std::set<std::uint64_t> ids;
+    std::set<std::uint16_t> ports;
     for (const auto& [name, service] : state.services) {
         for (const Instance& instance : service.instances) {
             if (instance.id != 0) require(ids.insert(instance.id).second, fmt::format("two instances share child {}", instance.id));
             require(instance.id < state.counters.next_child, fmt::format("child {} is not counted", instance.id));
+            if (instance.port != 0) require(ports.insert(instance.port).second, fmt::format("port {} is given twice", instance.port));
             for (const auto& socket : instance.sockets) {
                 require(taken.insert(socket.place).second, fmt::format("place {} is held twice", socket.place));
             }
@@ -69,11 +158,15 @@ void World::check_tables(const State& state) {
         if (!plan::wanted(state, service)) continue;
         for (const Instance& instance : service.instances) {
             if (instance.state != InstanceState::ready) continue;
-            for (const auto& socket : instance.sockets) ready[socket.listener][socket.place] = instance.weight;
-            if (!state.counters.kernel_steering) continue;
+            for (const auto& socket : instance.sockets) {
+                if (!socket.hidden) ready[socket.listener][socket.place] = instance.weight;
+            }
+            const model::ServiceSpec& spec = plan::spec_of(service, instance);
+            const bool proxied = spec.delivery == model::Delivery::proxy;
+            if (proxied ? spec.upstream == model::Upstream::port : !state.counters.kernel_steering) continue;
             for (const auto& listener : find_revision(service, instance.revision)->listeners) {
                 const bool has = std::any_of(instance.sockets.begin(), instance.sockets.end(), [&](const auto& s) { return s.listener == identity(listener); });
-                require(has || !can_steer(listener), name_of(instance) + " has no socket of " + identity(listener));
+                require(has || (!proxied && !can_steer(listener)), name_of(instance) + " has no socket of " + identity(listener));
             }
         }
     }
@@ -108,6 +201,13 @@ void World::check_quiet() {
             require(processes_.contains(instance.id), fmt::format("{} is believed to run as #{}, which it does not", name_of(instance), instance.id));
         }
     }
+    for (const model::Worker& worker : state.gateway.workers) {
+        known.insert(worker.id);
+        require(master->speaks_to(worker.id), fmt::format("nobody speaks to worker #{}", worker.id));
+        require(processes_.contains(worker.id), fmt::format("a worker is believed to run as #{}, which it does not", worker.id));
+    }
+    // One that it waits for in vain would hold up every drain.
+    require(master->channels() == state.gateway.workers.size(), "the owner has channels to workers that it does not know");
     for (const auto& [id, process] : processes_) {
         require(process.killed || known.contains(id), fmt::format("process #{} of {} runs and nobody knows it", id, process.spec.name));
     }
@@ -115,6 +215,7 @@ void World::check_quiet() {
     // Nothing was stored that is not so.
     require(keeper_.held().services == state.services, "the snapshots are not what the owner knows");
     require(keeper_.held().counters == state.counters, "the stored counters are not what the owner knows");
+    require(keeper_.held().gateway == state.gateway, "the stored workers are not what the owner knows");
     check_floor(state);
 }
 
@@ -183,6 +284,10 @@ std::string World::what_is_missing() {
     if (master.upgrade().phase != model::UpgradePhase::idle || master.upgrade().ending) return "the upgrade has no verdict";
     if (!master.upgrade().binary.empty() && master.upgrade().verdict.empty()) return "the upgrade has ended without a verdict";
     if (!master.state().counters.closing.empty()) return "a listener is still closing";
+    const model::Gateway& gateway = master.state().gateway;
+    if (gateway.generation != master.generation()) return "the workers are not of the owner's generation";
+    if (gateway.workers.size() != wanted_workers(master.state())) return "there are not as many workers as there should be";
+    if (!served(master.state())) return "not all workers are ready";
     for (const auto& [name, service] : master.state().services) {
         if (auto missing = missing_of(master.state(), service); !missing.empty()) return missing;
     }

@@ -137,6 +137,12 @@ bool Keeper::hold_counters(std::uint32_t from, std::uint32_t fence, const model:
     return true;
 }
 
+bool Keeper::hold_gateway(std::uint32_t from, std::uint32_t fence, const model::Gateway& value) {
+    if (!is_owner(from, fence)) return false;
+    held_.gateway = value;
+    return true;
+}
+
 bool Keeper::hold_configuration(std::uint32_t from, std::uint32_t fence, const model::Configuration& value) {
     if (!is_owner(from, fence)) return false;
     held_.configuration = value;

@@ -55,6 +55,7 @@ using Message = std::variant<OwnerIs, SpawnDone, Exited, MasterStarted, MasterRe
 // The snapshots, each replaced on its own.
 struct Held {
     std::optional<model::Counters> counters;
+    std::optional<model::Gateway> gateway;
     std::optional<model::Configuration> configuration;
     std::optional<model::Configuration> old_configuration;
     std::map<std::string, model::Service> services;
@@ -107,6 +108,7 @@ class Keeper {
 
     // --- requests; false: refused ---
     bool hold_counters(std::uint32_t from, std::uint32_t fence, const model::Counters& value);
+    bool hold_gateway(std::uint32_t from, std::uint32_t fence, const model::Gateway& value);
     bool hold_configuration(std::uint32_t from, std::uint32_t fence, const model::Configuration& value);
     bool hold_old_configuration(std::uint32_t from, std::uint32_t fence, const model::Configuration& value);
     bool hold_service(std::uint32_t from, std::uint32_t fence, const model::Service& value);

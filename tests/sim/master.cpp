@@ -4,6 +4,7 @@
 
 #include "base/limits.h"
 #include "model/codec.h"
+#include "plan/routes.h"
 #include "telling.h"
 #include "world.h"
 
@@ -89,7 +90,8 @@ void Master::become_owner() {
     load();
     std::vector<model::KnownChild> children = world_.keeper().list_children();
     active_ = true;
-    queue_.push_front(model::Adopted{std::move(children)});
+    adopt_workers();
+    queue_.push_front(model::Adopted{std::move(children), generation_, World::cores});
     world_.mend(configuration_, state_);
     if (!std::exchange(goes_on_, false)) queue_.push_back(model::Configured{configuration_, false});
     turn();
@@ -106,6 +108,7 @@ void Master::load() {
         return;
     }
     state_.counters = through_codec(world_, *held.counters);
+    if (held.gateway) state_.gateway = through_codec(world_, *held.gateway);
     if (held.configuration) state_.configuration = through_codec(world_, *held.configuration);
     for (const auto& [name, service] : held.services) state_.services[name] = through_codec(world_, service);
 }
@@ -115,6 +118,35 @@ void Master::give_up() {
     world_.keeper().hold_old_configuration(generation_, fence_, state_.configuration);
     active_ = false;
     queue_.clear();
+    workers_.clear();
+}
+
+void Master::adopt_workers() {
+    // Greater than what any master before this one has sent.
+    table_ = model::RouteTable{world_.next_revision(), {}};
+    workers_.clear();
+    for (const model::Worker& worker : state_.gateway.workers) workers_[worker.id] = {};
+}
+
+void Master::settle_workers() {
+    if (!active_) return;
+    model::RouteTable wanted = plan::routes(state_);
+    wanted.revision = table_.revision;
+    if (wanted != table_) {
+        table_ = std::move(wanted);
+        table_.revision = world_.next_revision();
+    }
+    for (auto& [id, told] : workers_) {
+        if (told.sent == table_.revision) continue;
+        point();
+        world_.gateway().send(id, table_);
+        told.sent = table_.revision;
+    }
+}
+
+bool Master::drained(std::uint64_t instance) const {
+    return !world_.gateway().connected(instance) &&
+           std::all_of(workers_.begin(), workers_.end(), [&](const auto& entry) { return entry.second.confirmed >= table_.revision; });
 }
 
 void Master::leave() {
@@ -137,6 +169,7 @@ void Master::turn() {
         const model::Event event = std::move(queue_.front());
         queue_.pop_front();
         world_.trace("gen {} {}", generation_, tell(event));
+        const model::Gateway before = state_.gateway;
         plan::Outcome outcome = plan::step(state_, event, now);
         if (world_.tracing()) {
             for (const model::Action& action : outcome.actions) world_.trace("  {}", tell(action, state_));
@@ -144,18 +177,22 @@ void Master::turn() {
         touched.merge(outcome.touched);
         for (model::Action& action : outcome.actions) actions.push_back(std::move(action));
         world_.check_step(state_, event);
+        world_.check_workers(before, state_, event);
     }
     store(touched);
     for (const model::Action& action : actions) {
         point();
         act(action);
     }
+    settle_workers();
 }
 
 void Master::store(const std::set<std::string>& touched) {
     Keeper& keeper = world_.keeper();
     point();
     keeper.hold_counters(generation_, fence_, state_.counters);
+    point();
+    keeper.hold_gateway(generation_, fence_, state_.gateway);
     if (!stored_configuration_ || *stored_configuration_ != state_.configuration) {
         point();
         keeper.hold_configuration(generation_, fence_, state_.configuration);
@@ -179,11 +216,22 @@ void Master::act(const model::Action& action) {
         const model::Instance* instance = find_instance(state_, start->id);
         if (instance == nullptr) return;  // decided otherwise later in the same turn
         const model::Revision* revision = find_revision(state_.services.at(instance->service), instance->revision);
+        if (world_.port_is_taken(*instance)) return post(model::ChildNotStarted{start->id, "its port is taken", true});
         world_.next_program(revision->spec);
         keeper.spawn(generation_, fence_, start->id);
+    } else if (const auto* begin = std::get_if<model::StartWorker>(&action)) {
+        const auto& all = state_.gateway.workers;
+        const bool known = std::any_of(all.begin(), all.end(), [&](const model::Worker& one) { return one.id == begin->id; });
+        if (!known) return post(model::ChildNotStarted{begin->id, "no such worker"});
+        world_.next_worker(generation_);
+        if (keeper.spawn(generation_, fence_, begin->id)) workers_[begin->id] = {};
+    } else if (const auto* release = std::get_if<model::ReleaseWorker>(&action)) {
+        // Not fenced: one that has lost the ownership and has not heard yet may say so still.
+        world_.gateway().release(release->id, release->to);
     } else if (const auto* signal = std::get_if<model::SignalProcess>(&action)) {
         keeper.signal(generation_, fence_, signal->id, signal->signal);
     } else if (const auto* forget = std::get_if<model::ForgetProcess>(&action)) {
+        workers_.erase(forget->id);
         keeper.forget(generation_, fence_, forget->id);
     }
 }
@@ -287,10 +335,29 @@ void Master::ask_candidate(std::uint32_t generation) {
     probe_ = Probe{generation, world_.now() + world_.random().between(1, 200), world_.now() + limits::ownership_patience};
 }
 
+bool Master::observe_workers(bool eager) {
+    for (auto& [id, told] : workers_) {
+        const std::uint64_t confirmed = world_.gateway().confirmed(id);
+        if (confirmed <= told.confirmed || !(eager || world_.random().chance(400))) continue;
+        const bool first = std::exchange(told.confirmed, confirmed) == 0;
+        if (first) queue_.push_back(model::WorkerReady{id});
+        if (first) turn();
+        return true;
+    }
+    for (const model::Worker& worker : state_.gateway.workers) {
+        if (worker.state != model::WorkerState::ready || !world_.found_hung(worker.id)) continue;
+        queue_.push_back(model::WorkerHung{worker.id});
+        turn();
+        return true;
+    }
+    return false;
+}
+
 bool Master::observe(bool eager) {
+    if (observe_workers(eager)) return true;
     for (const auto& [name, service] : state_.services) {
         for (const model::Instance& instance : service.instances) {
-            auto event = world_.observe(service, instance, eager);
+            auto event = world_.observe(service, instance, drained(instance.id), eager);
             if (!event) continue;
             queue_.push_back(std::move(*event));
             turn();
@@ -361,7 +428,7 @@ void Master::hear(const Resync& message) {
     world_.trace("gen {} was lagging", generation_);
     others_ = {message.others.begin(), message.others.end()};
     if (incumbent()) handle(plan::UpgradeResumed{message.others, message.ready, message.owner});
-    if (active_ && message.owner == generation_) post(model::Adopted{world_.keeper().list_children()});
+    if (active_ && message.owner == generation_) post(model::Adopted{world_.keeper().list_children(), generation_, World::cores});
     hear(OwnerIs{message.owner, message.fence});
 }
 

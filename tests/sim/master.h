@@ -3,11 +3,13 @@
 #pragma once
 
 #include <deque>
+#include <map>
 #include <optional>
 #include <set>
 #include <string>
 
 #include "keeper.h"
+#include "model/route_table.h"
 #include "plan/step.h"
 #include "plan/upgrade.h"
 
@@ -45,6 +47,9 @@ class Master {
     bool idle() const { return queue_.empty() && !probe_ && !leaving_; }
     const model::State& state() const { return state_; }
     const model::Upgrade& upgrade() const { return upgrade_; }
+    // It has a channel to this worker.
+    bool speaks_to(std::uint64_t worker) const { return workers_.contains(worker); }
+    std::size_t channels() const { return workers_.size(); }
 
     int dies_after = -1;       // so many points of death; -1: not
     Millis hung_since = never; // it does not do anything any more
@@ -62,6 +67,11 @@ class Master {
     void leave();
     bool read_one();
     bool observe(bool eager);
+    bool observe_workers(bool eager);
+    // As engine/workers: the table, to whom it was sent, and who has confirmed it.
+    void adopt_workers();
+    void settle_workers();
+    bool drained(std::uint64_t instance) const;
     bool on_trial();
     void soak(bool eager);
     void ask_candidate(std::uint32_t generation);
@@ -98,6 +108,12 @@ class Master {
     std::optional<model::Configuration> stored_configuration_;
     model::State state_;
     model::Upgrade upgrade_;
+    model::RouteTable table_;
+    struct Told {
+        std::uint64_t sent = 0;
+        std::uint64_t confirmed = 0;
+    };
+    std::map<std::uint64_t, Told> workers_;
 };
 
 }  // namespace baton::sim

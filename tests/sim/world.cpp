@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <csignal>
 
+#include "base/gateway_limits.h"
 #include "base/limits.h"
 #include "plan/instance.h"
 #include "telling.h"
@@ -25,6 +26,7 @@ void World::run() {
         if (random_.chance(300)) advance(now_ + (random_.chance(100) ? random_.between(1'000, 20'000) : random_.between(1, 200)));
         if (random_.chance(80)) operate();
         if (random_.chance(40)) disturb();
+        if (random_.chance(300)) gateway_.arrive();
         for (const auto& [generation, record] : std::map(keeper_.masters())) {
             if (random_.chance(700)) work_on(generation, false);
         }
@@ -32,9 +34,12 @@ void World::run() {
     }
     faults_ = false;
     for (const auto& [generation, master] : masters_) master->dies_after = -1;
+    gateway_.calm();
     trace("--- no more faults");
     run_quietly(4'000'000, "everything wanted is in place", [this] { return what_is_missing(); });
     const bool fast = random_.chance(300);
+    for (int i = 0; i < 5; ++i) gateway_.arrive();
+    fast_ = fast;
     owner()->post(model::StopAsked{fast});
     run_quietly(1'000'000, fast ? "everything is stopped at once" : "everything is stopped", [this] {
         return processes_.empty() && plan::all_stopped(owner()->state()) ? std::string() : std::string("something still runs");
@@ -45,6 +50,8 @@ void World::run() {
 
 void World::advance(Millis to) {
     now_ = std::max(now_, to);
+    pass_processes();
+    gateway_.pass(now_);
     pass_processes();
     keeper_.pass_time(now_);
     boot_pending();
@@ -70,7 +77,10 @@ void World::pass_processes() {
 void World::end_process(Process& process, int status) {
     const std::uint64_t id = process.id;
     trace("process #{} ends, status {:#x}", id, status);
+    const bool worker = process.worker;
     processes_.erase(id);
+    if (worker) gateway_.ended(id, status != 0 || fast_);
+    else gateway_.instance_ended(id);
     keeper_.child_ended(id, status);
 }
 
@@ -173,6 +183,10 @@ Millis World::next_due() const {
     const auto consider = [&](Millis at) {
         if (at > now_) next = std::min(next, at);
     };
+    next = std::min(next, gateway_.next_due(now_));
+    for (const auto& [id, worker] : gateway_.workers()) {
+        if (worker.hung_since != never) consider(worker.hung_since + limits::worker_hang);
+    }
     for (const auto& [id, process] : processes_) {
         consider(process.ready_at);
         consider(process.crash_at);
@@ -202,7 +216,41 @@ void World::kill_master(std::uint32_t generation) {
     to_kill_.push_back(generation);
 }
 
+void World::run_worker(std::uint64_t id, std::uint32_t generation) {
+    require(generation == keeper_.owner(), "a worker is started of a generation that does not own");
+    Process process;
+    process.id = id;
+    process.worker = true;
+    if (faults_ && !gentle_ && random_.chance(100)) process.crash_at = now_ + random_.between(0, 20'000);
+    gateway_.started(id, generation, faults_ && !gentle_ && random_.chance(50));
+    trace("worker #{} of generation {} runs", id, generation);
+    processes_[id] = process;
+}
+
+void World::worker_finished(std::uint64_t id) {
+    Process& process = processes_.at(id);
+    if (process.end_at <= now_) return;
+    process.end_at = now_;
+    process.status = 0;
+}
+
+bool World::found_hung(std::uint64_t worker) {
+    const auto process = processes_.find(worker);
+    if (process == processes_.end() || process->second.killed || !gateway_.hung(worker)) return false;
+    return now_ - gateway_.workers().at(worker).hung_since >= limits::worker_hang;
+}
+
+bool World::port_is_taken(const Instance& instance) {
+    return instance.port != 0 && faults_ && random_.chance(50);
+}
+
 bool World::run_process(std::uint64_t id) {
+    const auto worker_of = std::exchange(worker_of_, {});
+    if (worker_of) {
+        if (faults_ && !gentle_ && random_.chance(30)) return false;
+        run_worker(id, *worker_of);
+        return true;
+    }
     if (faults_ && !gentle_ && random_.chance(30)) return false;
     Process process;
     process.id = id;
@@ -226,10 +274,17 @@ void World::signal_process(std::uint64_t id, int signal) {
     const auto found = processes_.find(id);
     if (found == processes_.end()) return;
     Process& process = found->second;
+    if (signal != SIGKILL && !process.worker && process.drains_until != never && !std::exchange(process.told, true)) {
+        const bool busy = gateway_.named(id) || gateway_.connected(id);
+        require(!busy || fast_ || now_ >= process.drains_until, fmt::format("#{} is told to stop while somebody is connected to it", id));
+    }
+    if (signal == SIGKILL && process.worker && !fast_) check_told(id);
     if (signal == SIGKILL) {
         process.killed = true;
         process.end_at = now_;
         process.status = SIGKILL;
+    } else if (process.worker) {
+        if (!gateway_.hung(id)) process.end_at = now_;
     } else if (!process.deaf && process.end_at == never) {
         process.end_at = now_ + process.stop_takes;
         process.status = signal == SIGTERM ? 0 : signal;
@@ -238,7 +293,7 @@ void World::signal_process(std::uint64_t id, int signal) {
 
 // --- for masters ---
 
-std::optional<model::Event> World::observe(const model::Service& service, const Instance& instance, bool eager) {
+std::optional<model::Event> World::observe(const model::Service& service, const Instance& instance, bool drained, bool eager) {
     const auto found = processes_.find(instance.id);
     if (found == processes_.end() || instance.pid == 0 || !(eager || random_.chance(300))) return std::nullopt;
     Process& process = found->second;
@@ -258,6 +313,9 @@ std::optional<model::Event> World::observe(const model::Service& service, const 
         event = model::Probed{instance.id, model::ProbeKind::readiness, false, "no answer"};
     } else if (instance.state == InstanceState::unready && instance.deadline == never && well) {
         event = model::Probed{instance.id, model::ProbeKind::readiness, true, ""};
+    } else if (instance.state == InstanceState::draining && spec.delivery == model::Delivery::proxy) {
+        if (!drained) return std::nullopt;
+        return model::QueueEmpty{instance.id};
     } else if (instance.state == InstanceState::draining) {
         if (process.queue_empty_at == never) process.queue_empty_at = now_ + random_.between(0, faults_ && random_.chance(100) ? 60'000 : 500);
         if (process.queue_empty_at <= now_) event = model::QueueEmpty{instance.id};

@@ -13,6 +13,7 @@
 
 #include <fmt/core.h>
 
+#include "gateway.h"
 #include "master.h"
 #include "random.h"
 
@@ -41,12 +42,16 @@ struct Process {
     bool notified = false;       // its READY=1 was read
     bool killed = false;
     int status = 0;
+    bool worker = false;         // of the gateway
+    Millis drains_until = never; // proxied: it may not be told to stop before, while somebody is connected
+    bool told = false;           // to stop
 };
 
 class World final : public KeeperHands {
   public:
     World(std::uint64_t seed, bool tracing);
 
+    static constexpr std::uint32_t cores = 2;
     // Throws Broken.
     void run();
     const std::vector<std::string>& log() const { return log_; }
@@ -67,12 +72,27 @@ class World final : public KeeperHands {
     }
 
     // --- for masters ---
-    void next_program(const model::ServiceSpec& spec) { program_ = spec; }
+    void next_program(const model::ServiceSpec& spec) {
+        program_ = spec;
+        worker_of_.reset();
+    }
     // What is to be seen of an instance now.
-    std::optional<model::Event> observe(const model::Service& service, const model::Instance& instance, bool eager);
+    void next_worker(std::uint32_t generation) { worker_of_ = generation; }
+    bool port_is_taken(const model::Instance& instance);
+    std::uint64_t next_revision() { return ++revision_; }
+    SimGateway& gateway() { return gateway_; }
+    // Its loop stood still for so long that it shows.
+    bool found_hung(std::uint64_t worker);
+    // What is to be seen of an instance now. `drained`: so the workers' counters say.
+    std::optional<model::Event> observe(const model::Service& service, const model::Instance& instance, bool drained, bool eager);
     std::string probe_master(std::uint32_t generation, bool as_owner);
     void mend(model::Configuration& configuration, const model::State& state);
     void check_step(const model::State& state, const model::Event& event);
+    void check_workers(const model::Gateway& before, const model::State& state, const model::Event& event);
+
+    // --- for the gateway ---
+    void worker_finished(std::uint64_t id);
+    bool runs(std::uint64_t id) const { return processes_.contains(id); }
 
     // --- for the keeper ---
     void run_master(std::uint32_t generation) override;
@@ -85,6 +105,7 @@ class World final : public KeeperHands {
     // The course of things.
     void advance(Millis to);
     void pass_processes();
+    void run_worker(std::uint64_t id, std::uint32_t generation);
     void end_process(Process& process, int status);
     void work_on(std::uint32_t generation, bool eager);
     bool settle_now();
@@ -111,6 +132,8 @@ class World final : public KeeperHands {
     // What must hold.
     void check_places(const model::State& state);
     void check_tables(const model::State& state);
+    void check_told(std::uint64_t worker);
+    void check_routes(const model::State& state);
     void check_quiet();
     void check_floor(const model::State& state);
     void lower_floor(const model::State& state);
@@ -139,6 +162,10 @@ class World final : public KeeperHands {
     std::set<std::string> instance_stops_;  // services of which an instance was stopped once
     std::set<std::string> bad_versions_;    // services that had a bad version once
     model::ServiceSpec program_;
+    std::optional<std::uint32_t> worker_of_;  // what is spawned next is a worker of this generation
+    SimGateway gateway_{*this};
+    std::uint64_t revision_ = 0;
+    bool fast_ = false;                       // everything was told to stop at once
     Quality next_quality_ = Quality::good;
     std::uint32_t next_version_ = 1;
     std::vector<std::string> log_;

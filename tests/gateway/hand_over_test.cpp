@@ -1,0 +1,313 @@
+// Two gateways in one process: connections in every state go from one to the other, and clients do not notice.
+#include "loop.h"
+
+#include <sys/socket.h>
+
+#include "base/gateway_limits.h"
+#include "sys/channel.h"
+
+namespace baton::gateway {
+namespace {
+
+class HandOver : public Loop {
+  protected:
+    void SetUp() override {
+        old_ = &serving();
+        fresh_ = &serving();
+        fresh_->follow(1, table({{7, instance_.address}}));
+    }
+    Running& serving() {
+        Running& made = start();
+        std::map<std::string, sys::UniqueFd> listeners;
+        if (running_.size() == 1) listeners["web"] = front_.copy();
+        made.follow(1, table({{7, instance_.address}}), std::move(listeners));
+        return made;
+    }
+    static std::vector<model::Route> table(std::vector<std::pair<std::uint64_t, model::Address>> endpoints) { return {route("web", std::move(endpoints))}; }
+    static void give(const Running& from, const Running& to) {
+        auto pair = sys::make_channel();
+        to.gateway->take(std::move(pair->first));
+        from.gateway->give(std::move(pair->second));
+    }
+    bool passes() {
+        return until([&] { return old_->gateway->finished(); });
+    }
+    bool ends(Wire& wire) {
+        return until([&] {
+            wire.read();
+            return wire.over();
+        });
+    }
+
+    Listening front_ = listen_tcp();
+    Listening instance_ = listen_tcp();
+    Running* old_ = nullptr;
+    Running* fresh_ = nullptr;
+};
+
+TEST_F(HandOver, IdleConnectionsGoOn) {
+    std::vector<Pair> pairs;
+    for (int i = 0; i < 100; ++i) {
+        pairs.push_back(connect(front_, instance_));
+        ASSERT_TRUE(carries(pairs.back().client, *pairs.back().instance, "before"));
+    }
+    EXPECT_EQ(old_->open_to(7), 100U);
+    give(*old_, *fresh_);
+    ASSERT_TRUE(passes());
+    ASSERT_TRUE(until([&] { return fresh_->totals().taken == 100; }));
+    EXPECT_EQ(old_->totals().given, 100U);
+    EXPECT_EQ(old_->totals().open, 0U);
+    EXPECT_EQ(old_->open_to(7), 0U);
+    EXPECT_EQ(fresh_->open_to(7), 100U);
+    end(*old_);
+    for (Pair& pair : pairs) {
+        EXPECT_TRUE(carries(pair.client, *pair.instance, "after"));
+        EXPECT_TRUE(carries(*pair.instance, pair.client, "answer"));
+    }
+    pairs.clear();
+    EXPECT_TRUE(until([&] { return fresh_->totals().open == 0; }));
+    EXPECT_EQ(fresh_->open_to(7), 0U);
+}
+
+TEST_F(HandOver, BufferedBytesArriveInOrder) {
+    auto [client, instance] = connect(front_, instance_);
+    const std::string up = pattern(20U << 20U, 1);
+    const std::string down = pattern(20U << 20U, 2);
+    std::string_view left_up = up;
+    std::string_view left_down = down;
+    turns(3);
+    for (int i = 0; i < 30; ++i) {
+        left_up = client.send(left_up);
+        left_down = instance->send(left_down);
+        turns(3);
+    }
+    ASSERT_FALSE(left_up.empty() || left_down.empty());
+    give(*old_, *fresh_);
+    ASSERT_TRUE(passes());
+    end(*old_);
+    Wire& server = *instance;
+    EXPECT_TRUE(until(
+        [&] {
+            left_up = client.send(left_up);
+            left_down = server.send(left_down);
+            client.read();
+            server.read();
+            return client.got.size() == down.size() && server.got.size() == up.size();
+        },
+        20'000));
+    EXPECT_TRUE(client.got == down);
+    EXPECT_TRUE(server.got == up);
+}
+
+TEST_F(HandOver, HalfClosedConnectionsStaySo) {
+    for (const bool client_first : {true, false}) {
+        auto [client, instance] = connect(front_, instance_);
+        Wire& first = client_first ? client : *instance;
+        Wire& second = client_first ? *instance : client;
+        EXPECT_TRUE(carries(first, second, "last"));
+        sys::end_output(first.socket);
+        EXPECT_TRUE(ends(second));
+        Running& from = *old_;
+        Running& to = serving();
+        give(from, to);
+        ASSERT_TRUE(passes());
+        end(from);
+        old_ = &to;
+        std::map<std::string, sys::UniqueFd> listeners;
+        listeners["web"] = front_.copy();
+        to.follow(2, table({{7, instance_.address}}), std::move(listeners));
+        EXPECT_TRUE(carries(second, first, pattern(200'000)));
+        sys::end_output(second.socket);
+        EXPECT_TRUE(ends(first));
+        EXPECT_EQ(first.error, 0);
+        EXPECT_TRUE(until([&] { return to.totals().open == 0; }));
+    }
+}
+
+// One ended while bytes to it were waiting: it is told after them, by the other worker.
+TEST_F(HandOver, AnEndBehindBufferedBytesArrives) {
+    auto [client, instance] = connect(front_, instance_);
+    const std::string bytes = pattern(40U << 20U);
+    std::string_view left = bytes;
+    turns(3);
+    ASSERT_TRUE(until([&] {
+        const std::size_t before = left.size();
+        left = instance->send(left);
+        turns(20);
+        return left.size() == before;
+    }));
+    ASSERT_FALSE(left.empty());
+    const std::size_t sent = bytes.size() - left.size();
+    sys::end_output(instance->socket);
+    turns(5);
+    give(*old_, *fresh_);
+    ASSERT_TRUE(passes());
+    end(*old_);
+    EXPECT_TRUE(ends(client));
+    EXPECT_EQ(client.error, 0);
+    EXPECT_TRUE(client.got == bytes.substr(0, sent));
+}
+
+TEST_F(HandOver, WhoWaitsForAnInstanceGoesOnWaiting) {
+    const model::Address refuses = listen_tcp().address;
+    old_->follow(2, table({{8, refuses}}));
+    fresh_->follow(2, table({{8, refuses}}));
+    Wire client = connect_to(front_.address);
+    ASSERT_TRUE(client.send("x").empty());
+    ASSERT_TRUE(until([&] { return old_->totals().accepted == 1; }));
+    turns(5);
+    give(*old_, *fresh_);
+    ASSERT_TRUE(passes());
+    end(*old_);
+    ASSERT_TRUE(until([&] { return fresh_->totals().taken == 1; }));
+    turns(20);
+    client.read();
+    EXPECT_FALSE(client.over());
+    fresh_->follow(3, table({{9, instance_.address}}));
+    std::unique_ptr<Wire> instance;
+    ASSERT_TRUE(until([&] { return (instance = instance_.accept()) != nullptr; }));
+    EXPECT_TRUE(completes(client, *instance, "y", "xy"));
+}
+
+// Its connection to an instance was under way: the other worker makes one of its own.
+TEST_F(HandOver, WhoIsBeingConnectedIsConnectedAnew) {
+    // A full queue: the kernel does not answer.
+    const Listening full = listen_tcp(0);
+    std::vector<Wire> waiting;
+    for (int i = 0; i < 4; ++i) waiting.push_back(connect_to(full.address));
+    old_->follow(2, table({{8, full.address}}));
+    Wire client = connect_to(front_.address);
+    ASSERT_TRUE(client.send("x").empty());
+    ASSERT_TRUE(until([&] { return old_->totals().accepted == 1; }));
+    turns(5);
+    give(*old_, *fresh_);
+    ASSERT_TRUE(passes());
+    EXPECT_EQ(old_->open_to(8), 0U);
+    end(*old_);
+    std::unique_ptr<Wire> instance;
+    ASSERT_TRUE(until([&] { return (instance = instance_.accept()) != nullptr; }));
+    EXPECT_TRUE(completes(client, *instance, "y", "xy"));
+    EXPECT_EQ(fresh_->open_to(7), 1U);
+}
+
+TEST_F(HandOver, WhoWaitsInTheKernelIsNotTouched) {
+    Wire waiting;
+    old_->follow(2, table({}));
+    waiting = connect_to(front_.address);
+    turns(5);
+    give(*old_, *fresh_);
+    ASSERT_TRUE(passes());
+    end(*old_);
+    std::map<std::string, sys::UniqueFd> listeners;
+    listeners["web"] = front_.copy();
+    fresh_->follow(2, table({{7, instance_.address}}), std::move(listeners));
+    std::unique_ptr<Wire> instance;
+    ASSERT_TRUE(until([&] { return (instance = instance_.accept()) != nullptr; }));
+    EXPECT_TRUE(carries(waiting, *instance, "x"));
+}
+
+TEST_F(HandOver, WhoseInstanceHasLeftTheTableIsCounted) {
+    auto [client, instance] = connect(front_, instance_);
+    ASSERT_TRUE(carries(client, *instance, "x"));
+    fresh_->follow(2, table({{9, instance_.address}}));
+    give(*old_, *fresh_);
+    ASSERT_TRUE(passes());
+    ASSERT_TRUE(until([&] { return fresh_->totals().taken == 1; }));
+    EXPECT_EQ(fresh_->open_to(7), 1U);
+    EXPECT_EQ(fresh_->open_to(9), 0U);
+    EXPECT_TRUE(carries(client, *instance, "y"));
+}
+
+// What it gave is its heir's; what it has still, it keeps.
+TEST_F(HandOver, AnHeirThatDiesTakesOnlyWhatItHas) {
+    std::vector<Pair> pairs;
+    for (int i = 0; i < 10; ++i) {
+        pairs.push_back(connect(front_, instance_));
+        ASSERT_TRUE(carries(pairs.back().client, *pairs.back().instance, "x"));
+    }
+    auto pair = sys::make_channel();
+    pair->first.reset();
+    old_->gateway->give(std::move(pair->second));
+    turns(10);
+    std::size_t alive = 0;
+    for (Pair& one : pairs) {
+        one.client.read();
+        if (!one.client.over() && carries(one.client, *one.instance, "y")) ++alive;
+    }
+    EXPECT_GE(alive, 9U) << "only the one that was under way may be lost";
+    EXPECT_FALSE(old_->gateway->finished());
+    // Told again, it gives to somebody else.
+    give(*old_, *fresh_);
+    ASSERT_TRUE(passes());
+    EXPECT_TRUE(until([&] { return fresh_->totals().taken == alive; }));
+}
+
+// A new master does not know whether it was told, and tells it again.
+TEST_F(HandOver, BeingToldTwiceIsBeingToldOnce) {
+    std::vector<Pair> pairs;
+    for (int i = 0; i < 50; ++i) {
+        Pair one = connect(front_, instance_);
+        const std::string bytes = pattern(4U << 20U);
+        std::string_view left = bytes;
+        turns(2);
+        for (int k = 0; k < 4; ++k) {
+            left = one.instance->send(left);
+            turns(1);
+        }
+        pairs.push_back(std::move(one));
+        if (i == 10) break;
+    }
+    give(*old_, *fresh_);
+    old_->gateway->turn();
+    give(*old_, *fresh_);
+    ASSERT_TRUE(passes());
+    end(*old_);
+    ASSERT_TRUE(until([&] { return fresh_->totals().taken == pairs.size(); }));
+    for (Pair& one : pairs) {
+        one.client.read();
+        EXPECT_FALSE(one.client.over());
+    }
+    EXPECT_EQ(fresh_->totals().open, pairs.size());
+}
+
+// A return in the middle of an upgrade: an heir that has to leave itself passes on what it gets still.
+TEST_F(HandOver, AnHeirThatLeavesPassesOn) {
+    Running& third = start();
+    third.follow(1, table({{7, instance_.address}}));
+    std::vector<Pair> pairs;
+    for (int i = 0; i < 20; ++i) {
+        pairs.push_back(connect(front_, instance_));
+        ASSERT_TRUE(carries(pairs.back().client, *pairs.back().instance, "x"));
+    }
+    give(*old_, *fresh_);
+    give(*fresh_, third);
+    // It has nothing, and is given nothing yet.
+    for (int i = 0; i < 3; ++i) fresh_->gateway->turn();
+    EXPECT_FALSE(fresh_->gateway->finished());
+    ASSERT_TRUE(passes());
+    end(*old_);
+    ASSERT_TRUE(until([&] { return fresh_->gateway->finished(); }));
+    end(*fresh_);
+    ASSERT_TRUE(until([&] { return third.totals().taken == 20; }));
+    for (Pair& one : pairs) EXPECT_TRUE(carries(one.client, *one.instance, "y"));
+}
+
+// It has nothing to give now, and waits for what it is given: without turning all the while.
+TEST_F(HandOver, AnHeirThatWaitsSleeps) {
+    const Running& third = start();
+    auto in = sys::make_channel();
+    fresh_->gateway->take(std::move(in->first));
+    give(*fresh_, third);
+    turns(3);
+    EXPECT_FALSE(fresh_->gateway->finished());
+    // Without the descriptor that is always readable a turn would last; here: it is still in its place when
+    // its heir goes, and when the giver goes it ends.
+    end(third);
+    turns(3);
+    EXPECT_FALSE(fresh_->gateway->finished());
+    in->second.reset();
+    EXPECT_TRUE(until([&] { return fresh_->gateway->finished(); }));
+}
+
+}  // namespace
+}  // namespace baton::gateway
