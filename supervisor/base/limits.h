@@ -110,6 +110,8 @@ inline constexpr std::uint32_t steering_sockets = 16'384;
 inline constexpr std::uint32_t instance_places = steering_sockets - static_cast<std::uint32_t>(listeners);
 // What is told to the service manager waits so long for room in its queue.
 inline constexpr Millis service_manager_patience = 1'000;
+// One that had no room is not given sockets to keep for so long.
+inline constexpr Millis service_manager_pause = 5'000;
 // Places in one group's table of weights; 1/1024 is the finest share.
 inline constexpr std::uint32_t steering_places = 1'024;
 inline constexpr std::uint32_t steering_groups = 4'096;

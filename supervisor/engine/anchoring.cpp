@@ -29,6 +29,8 @@ bool Sockets::opens_address(const std::string& identity) const {
 // The service manager gets a socket for each address that clients may come to and that it does not hold yet.
 void Sockets::store_anchors(const model::State& state, const model::Service& service) {
     if (manager_ == nullptr || !manager_->keeps() || !holding_ || !plan::wanted(state, service)) return;
+    // One that does not read now would hold this process up at each address.
+    if (monotonic_now() < manager_busy_until_) return;
     const model::Revision* current = find_revision(service, service.current);
     for (const ListenerSpec& listener : current->listeners) {
         const std::string identity = model::identity(listener);
@@ -50,7 +52,8 @@ void Sockets::store_anchors(const model::State& state, const model::Service& ser
         if (!manager_->keep(store_name(identity), anchor.socket)) {
             link_.release(held_name(identity, anchor));
             log_.warning("the service manager did not take a copy of {}", identity);
-            continue;
+            manager_busy_until_ = monotonic_now() + limits::service_manager_pause;
+            return;
         }
         anchors_.emplace(identity, std::move(anchor));
     }

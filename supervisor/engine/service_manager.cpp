@@ -1,5 +1,6 @@
 #include "engine/service_manager.h"
 
+#include <cerrno>
 #include <cstdlib>
 #include <ctime>
 
@@ -44,7 +45,11 @@ bool ServiceManager::keep(const std::string& name, const sys::UniqueFd& descript
 void ServiceManager::forget(const std::string& name) const { say("FDSTOREREMOVE=1\nFDNAME=" + name); }
 
 bool ServiceManager::say(const std::string& text, const sys::UniqueFd* descriptor, Millis patience) const {
-    return socket_.empty() || sys::send_datagram(socket_, text, descriptor, static_cast<int>(patience));
+    if (socket_.empty()) return true;
+    // In the main process's name: no other process of the unit needs to be believed, and the services are in it.
+    const auto sent = sys::send_datagram(socket_, text, descriptor, static_cast<int>(patience), keeper_pid_);
+    if (sent || sent.error().code() != EPERM) return sent.has_value();
+    return sys::send_datagram(socket_, text, descriptor, static_cast<int>(patience)).has_value();
 }
 
 std::string status_text(std::uint32_t generation, const std::map<std::uint32_t, std::int32_t>& others, const model::State& state,

@@ -146,6 +146,7 @@ class Sockets {
     std::optional<uid_t> workers_uid_;
     Anchors anchors_;
     const ServiceManager* manager_ = nullptr;
+    Millis manager_busy_until_ = 0;
     bool stopping_ = false;  // everything is being stopped
 };
 

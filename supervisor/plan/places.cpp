@@ -25,6 +25,12 @@ std::set<std::uint32_t> taken_places(const Turn& turn, const Instance& also) {
     return taken;
 }
 
+std::uint16_t first_port(const std::string& seed) {
+    std::uint32_t hash = 2'166'136'261U;  // FNV-1a
+    for (const char c : seed) hash = (hash ^ static_cast<unsigned char>(c)) * 16'777'619U;
+    return static_cast<std::uint16_t>(limits::port_first + hash % (limits::port_last - limits::port_first));
+}
+
 }  // namespace
 
 void take_places(Turn& turn, const Service& service, Instance& instance) {
@@ -65,6 +71,8 @@ void take_port(Turn& turn, const Service& service, Instance& instance) {
     // Addresses of this configuration are nobody's to bind.
     for (const auto& listener : turn.state.configuration.listeners) taken.insert(listener.address.port);
     std::uint16_t& next = turn.state.counters.next_port;
+    // Several supervisors of one host begin at different ports.
+    if (next == 0) next = first_port(turn.state.configuration.supervisor.runtime_dir);
     const auto forward = [&next] { next = next < limits::port_first || next >= limits::port_last ? limits::port_first : next + 1; };
     do {
         forward();

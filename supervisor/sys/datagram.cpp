@@ -90,7 +90,7 @@ Result<std::optional<Datagram>> receive_datagram(const UniqueFd& socket, std::si
     return std::optional<Datagram>(std::move(datagram));
 }
 
-Result<void> send_datagram(const std::string& path, const std::string& bytes, const UniqueFd* descriptor, int patience_ms) {
+Result<void> send_datagram(const std::string& path, const std::string& bytes, const UniqueFd* descriptor, int patience_ms, pid_t in_place_of) {
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
     if (path.empty() || path.size() >= sizeof(address.sun_path)) return Error::system("send to " + path, ENAMETOOLONG);
@@ -102,22 +102,25 @@ Result<void> send_datagram(const std::string& path, const std::string& bytes, co
     ::setsockopt(socket.get(), SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
 
     iovec place{const_cast<char*>(bytes.data()), bytes.size()};
-    alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control{};
+    alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int)) + CMSG_SPACE(sizeof(ucred))> control{};
+    std::size_t used = 0;
+    const auto attach = [&](int type, const auto& value) {
+        auto* part = reinterpret_cast<cmsghdr*>(control.data() + used);
+        part->cmsg_level = SOL_SOCKET;
+        part->cmsg_type = type;
+        part->cmsg_len = CMSG_LEN(sizeof value);
+        std::memcpy(CMSG_DATA(part), &value, sizeof value);
+        used += CMSG_SPACE(sizeof value);
+    };
+    if (descriptor != nullptr) attach(SCM_RIGHTS, descriptor->get());
+    if (in_place_of != 0) attach(SCM_CREDENTIALS, ucred{in_place_of, ::geteuid(), ::getegid()});
     msghdr message{};
     message.msg_name = &address;
     message.msg_namelen = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + path.size() + (path.front() == '@' ? 0 : 1));
     message.msg_iov = &place;
     message.msg_iovlen = 1;
-    if (descriptor != nullptr) {
-        message.msg_control = control.data();
-        message.msg_controllen = control.size();
-        cmsghdr* header = CMSG_FIRSTHDR(&message);
-        header->cmsg_level = SOL_SOCKET;
-        header->cmsg_type = SCM_RIGHTS;
-        header->cmsg_len = CMSG_LEN(sizeof(int));
-        const int raw = descriptor->get();
-        std::memcpy(CMSG_DATA(header), &raw, sizeof raw);
-    }
+    message.msg_control = used > 0 ? control.data() : nullptr;
+    message.msg_controllen = used;
     if (::sendmsg(socket.get(), &message, MSG_NOSIGNAL | (patience_ms == 0 ? MSG_DONTWAIT : 0)) < 0) return Error::system("send to " + path, errno);
     return {};
 }

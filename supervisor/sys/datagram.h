@@ -34,7 +34,9 @@ struct Datagram {
 Result<std::optional<Datagram>> receive_datagram(const UniqueFd& socket, std::size_t limit);
 
 // One datagram, with at most one descriptor, to the socket of that name ('@' begins an abstract one). Waits
-// up to `patience_ms` for room in the reader's queue, by default not at all.
-Result<void> send_datagram(const std::string& path, const std::string& bytes, const UniqueFd* descriptor = nullptr, int patience_ms = 0);
+// up to `patience_ms` for room in the reader's queue, by default not at all. `in_place_of`: the process that the
+// reader shall take for the sender, for which the kernel wants CAP_SYS_ADMIN (EPERM); 0: this one.
+Result<void> send_datagram(const std::string& path, const std::string& bytes, const UniqueFd* descriptor = nullptr, int patience_ms = 0,
+                           pid_t in_place_of = 0);
 
 }  // namespace baton::sys
