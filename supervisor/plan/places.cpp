@@ -72,7 +72,8 @@ void take_port(Turn& turn, const Service& service, Instance& instance) {
     for (const auto& listener : turn.state.configuration.listeners) taken.insert(listener.address.port);
     std::uint16_t& next = turn.state.counters.next_port;
     // Several supervisors of one host begin at different ports.
-    if (next == 0) next = first_port(turn.state.configuration.supervisor.runtime_dir);
+    const std::string& own = turn.state.configuration.supervisor.runtime_dir;
+    if (next == 0 && !own.empty()) next = first_port(own);
     const auto forward = [&next] { next = next < limits::port_first || next >= limits::port_last ? limits::port_first : next + 1; };
     do {
         forward();

@@ -9,12 +9,14 @@
 #include <cerrno>
 
 #include "base/gateway_limits.h"
+#include "network.h"
 #include "sys/sockaddr.h"
 
 namespace baton::gateway {
 namespace {
 
 Listening listen_at(const model::Address& address, int backlog) {
+    sys_test::enter_own_network();
     const auto target = sys::to_socket_address(address);
     Listening made{sys::UniqueFd(::socket(target->family(), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)), address};
     EXPECT_EQ(::bind(made.socket.get(), target->get(), target->length), 0);
@@ -85,12 +87,12 @@ Loop::Loop() : always_(::eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK)) {
     static_cast<void>(log_.open("", LogFormat::text, LogLevel::off));
 }
 
-Running& Loop::start(std::size_t offset) {
+Running& Loop::start(std::size_t offset, bool awake) {
     auto file = Counters::create();
     auto made = std::make_unique<Running>();
     made->counters = std::make_unique<Counters>(std::move(*Counters::open(*file)));
     made->gateway = std::make_unique<Gateway>(std::move(*sys::Epoll::create(limits::gateway_events)), std::move(*Counters::open(*file)), log_, offset);
-    EXPECT_TRUE(made->gateway->watch(always_, [] {}));
+    EXPECT_TRUE(!awake || made->gateway->watch(always_, [] {}));
     running_.push_back(std::move(made));
     return *running_.back();
 }

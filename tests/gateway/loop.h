@@ -55,7 +55,8 @@ struct Running {
 class Loop : public testing::Test {
   protected:
     Loop();
-    Running& start(std::size_t offset = 0);
+    // One that is not `awake` waits in its turns as a worker does.
+    Running& start(std::size_t offset = 0, bool awake = true);
     void end(const Running& running);
     // Everybody's turn, until it is so. False: it did not come to be.
     bool until(const std::function<bool()>& so, Millis at_most = 5'000);

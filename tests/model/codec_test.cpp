@@ -204,6 +204,26 @@ TEST(Codec, ShowsTheWorkers) {
     EXPECT_EQ(read->workers[1].given, 9U);
 }
 
+// Snapshots of the versions before there was a gateway: their instances inherit, and their masters had no workers.
+TEST(Codec, ReadsWhatWasWrittenBeforeThereWereWorkers) {
+    const auto service = decode<Service>(test::golden_text("before_workers_service.json"));
+    ASSERT_TRUE(service) << service.error().message();
+    ServiceSpec spec = full_spec();
+    spec.delivery = Delivery::inherit;
+    spec.upstream = Upstream::port;
+    ASSERT_EQ(service->revisions.size(), 2U);
+    EXPECT_EQ(service->revisions[1].spec, spec);
+    EXPECT_EQ(service->instances.at(0).port, 0);
+    EXPECT_EQ(service->instances.at(0).sockets, (std::vector<InstanceSocket>{{"tcp4:127.0.0.1:80", 5, false}}));
+    const auto counters = decode<Counters>(test::golden_text("before_workers_counters.json"));
+    ASSERT_TRUE(counters);
+    EXPECT_EQ(counters->next_port, 0);
+    const auto configuration = decode<Configuration>(test::golden_text("before_workers_configuration.json"));
+    ASSERT_TRUE(configuration);
+    EXPECT_EQ(configuration->supervisor.workers, 0U);
+    EXPECT_EQ(configuration->services.at(0).delivery, Delivery::inherit);
+}
+
 TEST(Codec, KeepsTheDefaultOfWhatIsAbsent) {
     const auto upgrade = decode<Upgrade>("{}");
     ASSERT_TRUE(upgrade);

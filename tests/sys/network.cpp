@@ -16,19 +16,6 @@ namespace {
 
 using baton::sys::SocketAddress;
 
-// Once a process: a network of its own with loopback up, where that is permitted.
-void enter_own_network() {
-    static const bool entered = [] {
-        if (::unshare(CLONE_NEWNET) != 0) return false;
-        const UniqueFd control(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-        ifreq request{};
-        std::strncpy(request.ifr_name, "lo", sizeof request.ifr_name - 1);
-        request.ifr_flags = IFF_UP | IFF_RUNNING;
-        return ::ioctl(control.get(), SIOCSIFFLAGS, &request) == 0;
-    }();
-    static_cast<void>(entered);
-}
-
 UniqueFd client(int type, const Address& address, const std::string& source) {
     const auto target = baton::sys::to_socket_address(address);
     if (!target) return {};
@@ -42,6 +29,18 @@ UniqueFd client(int type, const Address& address, const std::string& source) {
 }
 
 }  // namespace
+
+void enter_own_network() {
+    static const bool entered = [] {
+        if (::unshare(CLONE_NEWNET) != 0) return false;
+        const UniqueFd control(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+        ifreq request{};
+        std::strncpy(request.ifr_name, "lo", sizeof request.ifr_name - 1);
+        request.ifr_flags = IFF_UP | IFF_RUNNING;
+        return ::ioctl(control.get(), SIOCSIFFLAGS, &request) == 0;
+    }();
+    static_cast<void>(entered);
+}
 
 ListenerSpec free_listener(Family family, const std::string& host, Protocol protocol) {
     enter_own_network();

@@ -14,8 +14,10 @@ using baton::model::ListenerSpec;
 using baton::model::Protocol;
 using baton::sys::UniqueFd;
 
-// A listener with a port that nobody has. As root, the tests run in a network of their own, so that
-// nothing on the machine can take the port in between.
+// Once a process: a network of its own with loopback up, where that is permitted (as root), so that nothing
+// on the machine can take a port that a test has just left.
+void enter_own_network();
+// A listener with a port that nobody has, in that network.
 ListenerSpec free_listener(Family family, const std::string& host, Protocol protocol);
 
 // A blocking stream socket connected to `address`; from `source` where one is given. Invalid, with
