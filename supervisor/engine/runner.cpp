@@ -264,6 +264,7 @@ void Runner::turn() {
     while (!queue_.empty()) {
         const model::Event event = std::move(queue_.front());
         queue_.pop_front();
+        if (std::holds_alternative<model::Configured>(event)) decided_.configured = true;
         plan::Outcome outcome = plan::step(state_, event, monotonic_now());
         decided_.touched.merge(outcome.touched);
         for (model::Action& action : outcome.actions) decided_.actions.push_back(std::move(action));
@@ -272,7 +273,7 @@ void Runner::turn() {
 }
 
 void Runner::finish() {
-    const auto stored = store(decided_.touched);
+    const auto stored = store(decided_);
     if (!stored) {
         if (!std::exchange(unstored_, true)) log_.error("the state could not be stored ({}); nothing is done until it is", stored.error().message());
         retry_.expires_after(std::chrono::milliseconds(limits::store_retry_interval));
@@ -324,11 +325,14 @@ void Runner::start_process(std::uint64_t id) {
     if (!asked) post(model::ChildNotStarted{id, asked.error().message(), asked.error().code() == EADDRINUSE});
 }
 
-Result<void> Runner::store(const std::set<std::string>& touched) {
+Result<void> Runner::store(const Decided& decided) {
     if (auto done = store_one(counters_name, model::encode(state_.counters)); !done) return done;
     if (auto done = store_one(gateway_name, model::encode(state_.gateway)); !done) return done;
-    if (auto done = store_one(configuration_name, model::encode(state_.configuration)); !done) return done;
-    for (const std::string& name : touched) {
+    // Large, and the same until it is replaced: to encode it each turn would cost more than all else.
+    if (decided.configured || stored_[configuration_name].empty()) {
+        if (auto done = store_one(configuration_name, model::encode(state_.configuration)); !done) return done;
+    }
+    for (const std::string& name : decided.touched) {
         const auto service = state_.services.find(name);
         if (service != state_.services.end()) {
             if (auto done = store_one(service_prefix + name, model::encode(service->second)); !done) return done;

@@ -85,7 +85,8 @@ class Runner {
     void finish();
     void act(const model::Action& action);
     void start_process(std::uint64_t id);
-    Result<void> store(const std::set<std::string>& touched);
+    struct Decided;
+    Result<void> store(const Decided& decided);
     Result<void> store_one(const std::string& name, const std::string& bytes);
     Result<void> load(std::map<std::string, sys::UniqueFd>& held);
     void adopt_processes(std::map<std::string, sys::UniqueFd>& held);
@@ -110,6 +111,7 @@ class Runner {
     struct Decided {
         std::vector<model::Action> actions;
         std::set<std::string> touched;
+        bool configured = false;  // the configuration may have changed
     };
     Decided decided_;
     bool unstored_ = false;  // `decided_` waits for the state to be stored

@@ -314,7 +314,7 @@ bool Gateway::watch(const Session& session, Side side) {
 void Gateway::on_session(Session& session, Side side, const sys::Readiness& event) {
     if (session.state == SessionState::connecting) {
         if (!event.writable && !event.ended) return;
-        if (sys::connect_error(session.upstream.socket) != 0) return unreachable(session);
+        if (event.ended && sys::connect_error(session.upstream.socket) != 0) return unreachable(session);
         // What the instance has said already came with the same event: it is not told of again.
         connected(session);
     }
@@ -498,7 +498,9 @@ void Gateway::take_some(std::list<Taker>::iterator taker) {
         session.counter = counters_.slot(session.endpoint);
         if (session.counter != nullptr) ++*session.counter;
         if (!present_.contains(session.endpoint)) counters_.forget(session.endpoint);
-        session.client.writing = session.upstream.writing = true;
+        // For room only where something waits for it, as Relay does.
+        session.client.writing = session.client.unsent != nullptr;
+        session.upstream.writing = session.upstream.unsent != nullptr;
         if (!watch(session, Side::client) || !watch(session, Side::upstream)) {
             close(session, true);
             continue;

@@ -52,9 +52,9 @@ Result<void> send_message(const UniqueFd& channel, std::string_view bytes, const
 }
 
 Result<Received> receive_message(const UniqueFd& channel) {
-    Received received;
-    received.bytes.resize(limits::message_bytes);
-    iovec part{received.bytes.data(), received.bytes.size()};
+    // Not initialised, and what is given away is as long as the message: many may wait to be looked at.
+    std::array<char, limits::message_bytes> room;
+    iovec part{room.data(), room.size()};
     alignas(cmsghdr) std::array<char, control_bytes> control{};
     msghdr header{};
     header.msg_iov = &part;
@@ -69,6 +69,7 @@ Result<Received> receive_message(const UniqueFd& channel) {
     if (got < 0 && errno == ECONNRESET) got = 0;
     if (got < 0) return Error::system("receive a message", errno);
 
+    Received received;
     for (cmsghdr* rights = CMSG_FIRSTHDR(&header); rights != nullptr; rights = CMSG_NXTHDR(&header, rights)) {
         if (rights->cmsg_level != SOL_SOCKET || rights->cmsg_type != SCM_RIGHTS) continue;
         const std::size_t count = (rights->cmsg_len - CMSG_LEN(0)) / sizeof(int);
@@ -80,7 +81,7 @@ Result<Received> receive_message(const UniqueFd& channel) {
     }
     received.cut = (header.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0;
     if (received.cut) received.descriptors.clear();
-    received.bytes.resize(static_cast<std::size_t>(got));
+    received.bytes.assign(room.data(), static_cast<std::size_t>(got));
     return received;
 }
 

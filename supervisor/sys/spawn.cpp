@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <grp.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -22,6 +23,9 @@
 #include <boost/process/v2/posix/default_launcher.hpp>
 #include <fmt/core.h>
 
+#ifndef SYS_clone3
+#define SYS_clone3 435
+#endif
 #ifndef SYS_pidfd_open
 #define SYS_pidfd_open 434
 #endif
@@ -39,19 +43,109 @@ struct Failure {
     int code = 0;
 };
 
+// linux/sched.h's struct clone_args up to what is used; clone(2).
+struct CloneArguments {
+    std::uint64_t flags = 0;
+    std::uint64_t pidfd = 0;
+    std::uint64_t child_tid = 0;
+    std::uint64_t parent_tid = 0;
+    std::uint64_t exit_signal = 0;
+    std::uint64_t stack = 0;
+    std::uint64_t stack_size = 0;
+    std::uint64_t tls = 0;
+    std::uint64_t set_tid = 0;
+    std::uint64_t set_tid_size = 0;
+    std::uint64_t cgroup = 0;
+};
+constexpr std::uint64_t clone_into_cgroup = 1ULL << 33U;
+
+// As vfork, with the child born in the control group of this directory: moving there later waits for a
+// grace period of the kernel's (5 to 20 ms). It runs `child`, which does not return, on a stack of its own,
+// as glibc has no call that would keep the two apart on one. -1 where that cannot be done.
+long vfork_into(const UniqueFd& cgroup, void (*child)(void*), void* context) {
+    alignas(16) static std::array<char, 64UL * 1024> stack;
+    CloneArguments arguments;
+    arguments.flags = CLONE_VM | CLONE_VFORK | clone_into_cgroup;
+    arguments.exit_signal = SIGCHLD;
+    arguments.stack = reinterpret_cast<std::uint64_t>(stack.data());
+    arguments.stack_size = stack.size();
+    arguments.cgroup = static_cast<std::uint64_t>(cgroup.get());
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    static_cast<void>(child);  // they know of no second stack
+    static_cast<void>(context);
+    return -1;
+#elif defined(__x86_64__)
+    long result = SYS_clone3;
+    asm volatile(
+        "syscall\n\t"
+        "test %%rax, %%rax\n\t"
+        "jnz 1f\n\t"
+        "mov %[context], %%rdi\n\t"
+        "call *%[child]\n\t"
+        "hlt\n"
+        "1:"
+        : "+a"(result)
+        : "D"(&arguments), "S"(sizeof(arguments)), [child] "r"(child), [context] "r"(context)
+        : "rcx", "r11", "memory");
+    return result < 0 ? -1 : result;
+#elif defined(__aarch64__)
+    register long number asm("x8") = SYS_clone3;
+    register long result asm("x0") = reinterpret_cast<long>(&arguments);
+    register long size asm("x1") = sizeof(arguments);
+    asm volatile(
+        "svc #0\n\t"
+        "cbnz x0, 1f\n\t"
+        "mov x0, %[context]\n\t"
+        "blr %[child]\n\t"
+        "brk #0\n"
+        "1:"
+        : "+r"(result)
+        : "r"(number), "r"(size), [child] "r"(child), [context] "r"(context)
+        : "memory");
+    return result < 0 ? -1 : result;
+#else
+    static_cast<void>(child);
+    static_cast<void>(context);
+    return -1;
+#endif
+}
+
+// The directory that an open cgroup.procs is in; invalid: unknown.
+UniqueFd directory_of(int procs) {
+    if (procs < 0) return {};
+    std::array<char, 4096> target{};
+    const ssize_t length = ::readlink(fmt::format("/proc/self/fd/{}", procs).c_str(), target.data(), target.size() - 1);
+    if (length <= 0) return {};
+    const std::string path(target.data(), static_cast<std::size_t>(length));
+    return UniqueFd(::open(path.substr(0, path.rfind('/')).c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+}
+
 // Boost's launcher protocol over vfork. Boost's own vfork_launcher ends a failed child with exit(),
 // which runs the parent's atexit handlers in the shared memory, and loses the error of execve.
 struct VforkLauncher : posix::default_launcher {
+    // Where the child is to be born, if that can be done; EnterCgroup then has nothing left to do.
+    UniqueFd cgroup;
+    bool* entered = nullptr;
+
     template <class... Inits>
     int launch(const std::filesystem::path& program, Arguments arguments, Failure& failure, Inits&&... inits) {
         if (posix::detail::on_setup(*this, program, arguments, inits...)) return -1;
-        pid = ::vfork();
-        if (pid == 0) {
+        auto child = [&] {
             if (!posix::detail::on_exec_setup(*this, program, arguments, inits...)) {
                 ::execve(program.c_str(), const_cast<char* const*>(arguments), const_cast<char* const*>(env));
                 failure = {"execute", errno};
             }
             ::_exit(127);
+        };
+        pid = -1;
+        if (cgroup.valid()) {
+            *entered = true;
+            pid = static_cast<int>(vfork_into(cgroup, [](void* context) { (*static_cast<decltype(child)*>(context))(); }, &child));
+        }
+        if (pid < 0) {
+            *entered = false;
+            pid = ::vfork();
+            if (pid == 0) child();
         }
         if (pid > 0 && failure.code == 0) posix::detail::on_success(*this, program, arguments, inits...);
         return pid;
@@ -73,7 +167,8 @@ struct Step {
 struct EnterCgroup : Step<EnterCgroup> {
     static constexpr const char* name = "enter its cgroup";
     int procs;
-    bool prepare() const { return procs < 0 || ::write(procs, "0", 1) == 1; }
+    const bool& entered;
+    bool prepare() const { return procs < 0 || entered || ::write(procs, "0", 1) == 1; }
 };
 
 struct OwnGroup : Step<OwnGroup> {
@@ -201,9 +296,12 @@ Result<Spawned> spawn(const SpawnSpec& spec) {
     std::vector<int> above(spec.descriptors.size());
     Failure failure;
 
+    bool entered = false;
     VforkLauncher launcher;
     launcher.env = variables.data();
-    const int pid = launcher.launch(program, arguments.data(), failure, EnterCgroup{{failure}, spec.cgroup_procs},
+    launcher.cgroup = directory_of(spec.cgroup_procs);
+    launcher.entered = &entered;
+    const int pid = launcher.launch(program, arguments.data(), failure, EnterCgroup{{failure}, spec.cgroup_procs, entered},
                                     OwnGroup{{failure}}, SetLimits{{failure}, spec}, BindDescriptors{{failure}, above, spec},
                                     DropCredentials{{failure}, spec}, ChangeDirectory{{failure}, spec},
                                     WriteListenPid{{failure}, listen_pid}, Signals{{failure}, spec.parent_death_signal, ::getpid()});

@@ -277,10 +277,6 @@ def old_behind_workers(sandbox):
     every_step(sandbox, ByHand, "old", OF_THE_OLD, proxied=True)
 
 
-def new_behind_workers(sandbox):
-    every_step(sandbox, ByHand, "new", OF_THE_NEW | {"SPAWN"}, proxied=True)
-
-
 def old_while_it_takes_back(sandbox):
     every_step(sandbox, Return, "old", {"NOTE", "TRANSFER"})
 
@@ -317,5 +313,5 @@ def at_rest(sandbox):
     scene.finish()
 
 
-main(old_by_hand, old_by_command, new_by_hand, new_by_command, both, old_behind_workers, new_behind_workers, old_while_it_takes_back, new_while_it_is_taken_back,
+main(old_by_hand, old_by_command, new_by_hand, new_by_command, both, old_behind_workers, old_while_it_takes_back, new_while_it_is_taken_back,
      at_the_pid_file, at_rest)

@@ -128,7 +128,7 @@ def steered_by_the_kernel(sandbox):
 
 
 def shared_without_bpf(sandbox):
-    machine = machine_with(sandbox, "[Service]\nCapabilityBoundingSet=\nCapabilityBoundingSet=~CAP_BPF CAP_SYS_ADMIN\n")
+    machine = machine_with(sandbox, "[Service]\nSystemCallFilter=~bpf\nSystemCallErrorNumber=EPERM\n")
     everything(machine, sandbox, "shared")
 
 
