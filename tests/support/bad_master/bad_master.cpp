@@ -15,6 +15,7 @@
 #include <cstdlib>
 #include <iostream>
 #include <string>
+#include <string_view>
 
 #include "keeper/message.h"
 #include "sys/channel.h"
@@ -78,7 +79,8 @@ class Candidate {
     }
 
     void owned(std::uint32_t generation) {
-        if (generation != generation_) return;
+        owner_ = generation == generation_;
+        if (!owner_) return;
         if (mode_ == "crash-owner") std::abort();
         if (mode_ == "hang-owner") hang();
         sick_ = mode_ == "500-owner";
@@ -88,7 +90,15 @@ class Candidate {
         if (mode_ == "hang") hang();
         const sys::UniqueFd client(::accept4(trial_.get(), nullptr, nullptr, SOCK_CLOEXEC));
         char request[4096];
-        if (::read(client.get(), request, sizeof(request)) <= 0) return;
+        const ssize_t got = ::read(client.get(), request, sizeof(request));
+        if (got <= 0) return;
+        // It is asked as the owner: it answers when it is, as a good one does.
+        const bool as_owner = std::string_view(request, static_cast<std::size_t>(got)).find("owner=true") != std::string_view::npos;
+        while (as_owner && !owner_) {
+            std::vector<sys::Poll> set{{channel_.get()}};
+            sys::poll_descriptors(set, 100);
+            receive();
+        }
         const bool bad = sick_ || mode_ == "500";
         const std::string reply = std::string("HTTP/1.1 ") + (bad ? "500 Internal Server Error" : "200 OK") +
                                   "\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
@@ -101,6 +111,7 @@ class Candidate {
     sys::UniqueFd trial_;
     std::uint32_t generation_ = 0;
     bool sick_ = false;
+    bool owner_ = false;
 };
 
 }  // namespace
