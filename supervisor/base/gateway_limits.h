@@ -54,6 +54,20 @@ inline constexpr Millis worker_hang = 10'000;
 inline constexpr Millis worker_beat = 1'000;
 // Between one piece of a passed connection's buffered bytes and the next there is a message boundary.
 inline constexpr std::size_t passed_piece_bytes = 64 * 1024;
+// Routes of one listener: they are tried one after the other for each request.
+inline constexpr std::size_t listener_routes = 256;
+// Servers of one external service, as many as a service has instances.
+inline constexpr std::size_t service_endpoints = 1'024;
+// Options of one strategy, and the bytes of each name and value.
+inline constexpr std::size_t strategy_options = 64;
+inline constexpr std::size_t strategy_option_bytes = 1'024;
+// Instances tried for one request.
+inline constexpr std::uint32_t retry_attempts = 64;
+// The head of a request: an HTTP client that needs more is broken, and each connection may hold so much.
+inline constexpr std::uint64_t http_header_bytes_min = 1'024;
+inline constexpr std::uint64_t http_header_bytes_max = 1'024 * 1'024;
+// Idle connections that a worker keeps to one instance.
+inline constexpr std::uint32_t pool_size = 4'096;
 // A route table, as text.
 inline constexpr std::size_t route_table_bytes = 16 * 1024 * 1024;
 

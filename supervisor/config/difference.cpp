@@ -91,6 +91,7 @@ Difference difference(const model::Configuration& old, const model::Configuratio
     if (before.state_dir != after.state_dir) result.postponed.push_back("supervisor.state_dir");
     if (before.admin_socket != after.admin_socket) result.postponed.push_back("admin.socket");
     if (before.user != after.user) result.applied.push_back("supervisor.user");
+    append(result.applied, differing_keys(old.plugins, fresh.plugins, "plugins."));
     append(result.applied, differing_keys(before.log, after.log, "supervisor.log."));
     append(result.applied, differing_keys(before.upgrade, after.upgrade, "supervisor.upgrade."));
     return result;

@@ -25,7 +25,7 @@ struct Changes {
 struct Difference {
     Changes listeners;  // by model::identity: one that moved is a removed and an added one
     Changes services;   // by name
-    // Keys of [supervisor] and [admin]. The first apply with the reload; the second keep their old values
+    // Keys of [supervisor], [plugins] and [admin]. The first apply with the reload; the second keep their old values
     // until Baton is restarted.
     std::vector<std::string> applied;
     std::vector<std::string> postponed;

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "config/node.h"
+#include "config/table.h"
 #include "model/configuration.h"
 
 namespace baton::config {
@@ -14,6 +15,7 @@ struct ListenerOrigin {
     Place self;
     Place address;
     Place service;
+    Places keys;  // what was written in its tables
 };
 
 struct ServiceOrigin {
@@ -24,6 +26,9 @@ struct ServiceOrigin {
     Place liveness;
     std::optional<Place> balance;
     std::optional<Place> user;  // none: it has the supervisor's
+    bool delivery_known = true;      // false: misspelt, and that is all there is to say of it
+    bool readiness_by_port = false;  // nothing is said of it, and the program binds a port
+    Places keys;  // what was written in its tables of traffic
 };
 
 struct Draft {
@@ -31,6 +36,7 @@ struct Draft {
     Place runtime_dir;
     Place admin_socket;
     Place supervisor_user;
+    Place plugin_directories;
     // Beside configuration.listeners and configuration.services, element by element.
     std::vector<ListenerOrigin> listeners;
     std::vector<ServiceOrigin> services;

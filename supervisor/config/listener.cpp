@@ -14,34 +14,6 @@ namespace {
 
 constexpr int backlog_max = 65'535;
 
-void read_header(Table table) {
-    std::string text;
-    table.nonempty("name", text);
-    table.text("value", text);
-    table.finish();
-}
-
-void read_match(Table table) {
-    std::string text;
-    table.nonempty("path_prefix", text);
-    table.nonempty("host", text);
-    if (auto header = table.table("header")) read_header(*header);
-    table.finish();
-}
-
-void read_route(Table table) {
-    if (auto match = table.table("match")) read_match(*match);
-    std::string service;
-    table.nonempty("service", service);
-    table.finish();
-}
-
-void read_routes(Table& table) {
-    const auto routes = table.tables("route");
-    for (const Table& route : routes) read_route(route);
-    if (!routes.empty()) table.refuse("route");
-}
-
 void read_address(Table& table, model::ListenerSpec& spec, const std::string& prefix) {
     std::string text;
     table.require("address");
@@ -73,7 +45,7 @@ void read_listener(Table table, model::ListenerSpec& spec, ListenerOrigin& origi
     origin.service = table.place_of("service");
 
     read_address(table, spec, prefix);
-    table.choice<model::Protocol>(
+    const bool understood = table.choice<model::Protocol>(
         "protocol", spec.protocol,
         {{"http", model::Protocol::http}, {"tcp", model::Protocol::tcp}, {"udp", model::Protocol::udp}});
     table.require("service");
@@ -86,8 +58,7 @@ void read_listener(Table table, model::ListenerSpec& spec, ListenerOrigin& origi
     }
 
     later_text(table, "codec");
-    later_boolean(table, "proxy_protocol");
-    read_routes(table);
+    read_clients(table, spec, origin, prefix, understood || table.missing("protocol"));
     table.finish();
 }
 

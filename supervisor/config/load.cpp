@@ -68,7 +68,11 @@ class Loading {
         for (const Node& document : documents_) read_document(document);
         if (!documents_.empty()) {
             inherit_user();
+            const bool asked = host != nullptr && host->balancers;
+            const auto balancers = asked ? host->balancers(draft_.configuration.plugins.directories) : shipped_balancers();
+            settle_readiness();
             check_references(draft_, complete_, report_);
+            check_traffic(draft_, complete_, balancers, report_);
         }
         const bool valid = report_.clean();
         if (host != nullptr) ask(*host);
@@ -172,8 +176,10 @@ class Loading {
             read_admin(*admin, first ? configuration.supervisor : dropped, configuration.prefix);
         }
         if (auto plugins = root.table("plugins")) {
-            define(*plugins);
-            read_plugins(*plugins);
+            model::PluginsSpec other;
+            const bool first = define(*plugins);
+            if (first) draft_.plugin_directories = plugins->place_of("directories");
+            read_plugins(*plugins, first ? configuration.plugins : other, configuration.prefix);
         }
         if (auto listeners = root.table("listener")) read_listeners(*listeners);
         if (auto services = root.table("service")) read_services(*services);
@@ -232,22 +238,47 @@ class Loading {
 
     void inherit_user() {
         for (model::ServiceSpec& service : draft_.configuration.services) {
-            if (service.user.empty()) service.user = draft_.configuration.supervisor.user;
+            if (service.user.empty() && service.runtime == model::Runtime::process) service.user = draft_.configuration.supervisor.user;
+        }
+    }
+
+    // A port that takes datagrams only accepts no connection: nobody could tell that it is ready.
+    void settle_readiness() {
+        for (std::size_t i = 0; i < draft_.services.size(); ++i) {
+            model::ServiceSpec& service = draft_.configuration.services[i];
+            const Reach reach = reach_of(draft_.configuration, service.name);
+            if (draft_.services[i].readiness_by_port && reach.udp && !reach.tcp && !reach.http) service.readiness.type = model::ProbeType::none;
         }
     }
 
     void ask(const HostChecks& host) {
         for (std::size_t i = 0; i < draft_.listeners.size(); ++i) {
             const model::ListenerSpec& listener = draft_.configuration.listeners[i];
-            if (listener.address.host.empty()) continue;  // it was bad, and is reported
+            ask_readable(host, i);
+            if (!host.address || listener.address.host.empty()) continue;  // it was bad, and is reported
             const auto answer = host.address(listener);
             if (!answer) report_.problem(draft_.listeners[i].address, answer.error().message());
         }
+        for (const std::string& directory : draft_.configuration.plugins.directories) {
+            const auto answer = host.readable ? host.readable(directory) : Result<void>{};
+            if (!answer) report_.problem(draft_.plugin_directories, "plugins.directories: " + answer.error().message());
+        }
+        if (!host.user) return;
         ask_user(host, draft_.configuration.supervisor.user, draft_.supervisor_user, "supervisor");
         for (std::size_t i = 0; i < draft_.services.size(); ++i) {
             const model::ServiceSpec& service = draft_.configuration.services[i];
             // One that is inherited was asked for.
             if (const auto& own = draft_.services[i].user) ask_user(host, service.user, *own, "service." + key_text(service.name));
+        }
+    }
+
+    void ask_readable(const HostChecks& host, std::size_t i) {
+        const auto& tls = draft_.configuration.listeners[i].tls;
+        if (!tls || !host.readable) return;
+        const std::string where = "listener." + key_text(draft_.configuration.listeners[i].name) + ".tls.";
+        for (const auto& [key, path] : {std::pair{"certificate", tls->certificate}, std::pair{"key", tls->key}}) {
+            const auto answer = path.empty() ? Result<void>{} : host.readable(path);
+            if (!answer) report_.problem(draft_.listeners[i].keys.at(where + key), where + key + ": " + answer.error().message());
         }
     }
 
@@ -273,6 +304,11 @@ Loaded load_files(const std::string& file, const std::string& prefix, const Host
 }
 
 }  // namespace
+
+const std::vector<std::string>& shipped_balancers() {
+    static const std::vector<std::string> names{"round_robin", "least_connections", "random_two", "ip_hash", "hash", "least_time", "active_standby"};
+    return names;
+}
 
 Loaded load(const std::string& file, const std::string& prefix) {
     return load_files(file, prefix, nullptr);

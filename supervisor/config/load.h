@@ -30,7 +30,15 @@ std::string to_string(const Problem& problem);
 struct HostChecks {
     std::function<Result<void>(const model::ListenerSpec& listener)> address;
     std::function<Result<void>(const std::string& user)> user;
+    // Certificates, keys and folders of plugins. Not asked where it is empty, as the two above.
+    std::function<Result<void>(const std::string& path)> readable;
+    // The balancers there are with the plugins of these folders; empty: those that ship. What it does not name is
+    // an unknown strategy.
+    std::function<std::vector<std::string>(const std::vector<std::string>& directories)> balancers;
 };
+
+// The balancers that ship.
+const std::vector<std::string>& shipped_balancers();
 
 struct Loaded {
     // Set exactly when there are no problems, apart from those of the host.

@@ -1,4 +1,4 @@
-// How a service is balanced, rolled over, restarted, stopped: [service.NAME.balance] and its siblings.
+// How a service is rolled over, restarted, stopped: [service.NAME.rollout] and its siblings.
 #include <limits>
 
 #include <fmt/core.h>
@@ -12,11 +12,6 @@ namespace baton::config {
 namespace {
 
 constexpr std::int64_t any_count = std::numeric_limits<std::int32_t>::max();
-
-bool known_key(const std::string& key) {
-    return key == "path" || (key.starts_with("header:") && key.size() > 7) ||
-           (key.starts_with("cookie:") && key.size() > 7);
-}
 
 // A count of instances, or a percentage of the replicas.
 void read_share(Table& table, std::string_view key, model::Share& to) {
@@ -41,45 +36,7 @@ void read_analysis(Table table) {
     table.finish();
 }
 
-void read_retry(Table table) {
-    later_integer(table, "attempts", any_count);
-    later_texts(table, "on");
-    table.finish();
-}
-
 }  // namespace
-
-void read_balance(Table table, model::BalanceSpec& spec) {
-    using model::Strategy;
-    table.choice<Strategy>("strategy", spec.strategy,
-                           {{"round_robin", Strategy::round_robin},
-                            {"ip_hash", Strategy::ip_hash},
-                            {"hash", Strategy::hash},
-                            {"least_connections", {}, false},
-                            {"random_two", {}, false},
-                            {"least_time", {}, false},
-                            {"active_standby", {}, false}},
-                           "strategy");
-    std::string key;
-    if (table.text("key", key) && key != "client_ip") {
-        if (known_key(key)) {
-            table.refuse("key", "\"client_ip\"");
-        } else {
-            table.problem("key",
-                          fmt::format("= {} is an unknown value; it must be \"client_ip\"", in_quotes(key)));
-        }
-    }
-    later_table(table, "options");
-    table.finish();
-}
-
-void read_health(Table table) {
-    later_integer(table, "max_fails", any_count);
-    later_duration(table, "fail_timeout");
-    later_duration(table, "slow_start");
-    if (auto retry = table.table("retry")) read_retry(*retry);
-    table.finish();
-}
 
 void read_rollout(Table table, model::RolloutSpec& spec) {
     enum class Way { rolling };

@@ -5,7 +5,6 @@
 #include <string>
 #include <vector>
 
-#include <boost/describe/enum_to_string.hpp>
 #include <fmt/core.h>
 
 #include "base/limits.h"
@@ -25,8 +24,10 @@ class References {
         : draft_(draft), complete_(complete), report_(report) {
         for (std::size_t i = 0; i < services().size(); ++i) index_.emplace(services()[i].name, i);
         for (const ListenerSpec& listener : draft.configuration.listeners) {
-            listeners_of_[listener.service].push_back(&listener);
-            if (!index_.contains(listener.service)) complete_targets_ = false;
+            for (const std::string& service : model::services_of(listener)) {
+                listeners_of_[service].push_back(&listener);
+                if (!index_.contains(service)) complete_targets_ = false;
+            }
         }
     }
 
@@ -41,8 +42,6 @@ class References {
         for (std::size_t i = 0; i < services().size(); ++i) {
             check_dependencies(i);
             check_listeners_of(i);
-            check_proxied(i);
-            check_balance(i);
             const ServiceOrigin& origin = draft_.services[i];
             check_probe(services()[i], services()[i].startup, "startup", origin.startup);
             check_probe(services()[i], services()[i].readiness, "readiness", origin.readiness);
@@ -111,10 +110,11 @@ class References {
                     check_overlap(i);
                 }
             }
-            if (complete_ && !listener.service.empty() && !index_.contains(listener.service)) {
-                report_.problem(draft_.listeners[i].service,
-                                fmt::format("{}.service = {} does not exist", path("listener", listener.name),
-                                            in_quotes(listener.service)));
+            check_target(listener.service, path("listener", listener.name) + ".service", draft_.listeners[i].service);
+            for (std::size_t r = 0; r < listener.routes.size(); ++r) {
+                const std::string key = fmt::format("{}.route[{}].service", path("listener", listener.name), r);
+                const auto place = draft_.listeners[i].keys.find(key);
+                if (place != draft_.listeners[i].keys.end()) check_target(listener.routes[r].service, key, place->second);
             }
         }
     }
@@ -141,40 +141,9 @@ class References {
                                     report_.where(draft_.listeners[*other].address)));
     }
 
-    // The workers pass streams on, connection by connection, in turn.
-    void check_proxied(std::size_t i) {
-        const ServiceSpec& service = services()[i];
-        if (service.delivery != model::Delivery::proxy) return;
-        for (std::size_t l = 0; l < draft_.configuration.listeners.size(); ++l) {
-            const ListenerSpec& listener = draft_.configuration.listeners[l];
-            if (listener.service != service.name || listener.protocol == model::Protocol::tcp) continue;
-            const bool udp = listener.protocol == model::Protocol::udp;
-            report_.problem(draft_.listeners[l].service,
-                            fmt::format("{}.protocol = \"{}\" is not available in this version with {}.delivery = \"proxy\"{}",
-                                        path("listener", listener.name), udp ? "udp" : "http", path("service", service.name),
-                                        udp ? "" : "; use \"tcp\""));
-        }
-        if (draft_.services[i].balance && service.balance.strategy != model::Strategy::round_robin) {
-            report_.problem(*draft_.services[i].balance,
-                            fmt::format("{}.balance.strategy = \"{}\" is not available in this version with delivery = \"proxy\"; use \"round_robin\"",
-                                        path("service", service.name), boost::describe::enum_to_string(service.balance.strategy, "")));
-        }
-    }
-
-    // The kernel balances where it can group sockets, which is nowhere else.
-    void check_balance(std::size_t i) {
-        if (services()[i].delivery == model::Delivery::proxy) return;
-        const std::optional<Place>& place = draft_.services[i].balance;
-        const auto found = listeners_of_.find(services()[i].name);
-        const bool reached = found != listeners_of_.end();
-        if (!place || !complete_ || (!reached && !complete_targets_)) return;
-        if (reached && std::any_of(found->second.begin(), found->second.end(),
-                                   [](const ListenerSpec* listener) { return model::can_steer(*listener); })) {
-            return;
-        }
-        report_.problem(*place, fmt::format("{}.balance has no effect, as {}", path("service", services()[i].name),
-                                            reached ? "the service's listeners are all unix sockets"
-                                                    : "no listener leads to the service"));
+    void check_target(const std::string& service, const std::string& key, Place place) {
+        if (!complete_ || service.empty() || index_.contains(service)) return;
+        report_.problem(place, fmt::format("{} = {} does not exist", key, in_quotes(service)));
     }
 
     void check_dependencies(std::size_t i) {
@@ -239,8 +208,14 @@ class References {
         if (probe.type != ProbeType::tcp && probe.type != ProbeType::http) return;
         const std::string where = fmt::format("{}.{}", path("service", service.name), name);
         const ListenerSpec* through = target(service, probe);
-        // What the workers can reach, a probe can.
-        if (service.delivery == model::Delivery::proxy && (service.upstream == model::Upstream::port || through != nullptr)) return;
+        // What the workers can reach, a probe can, where it takes connections as a client would make them.
+        const bool datagrams = through == nullptr && listeners_of_.contains(service.name);
+        if (service.delivery == model::Delivery::proxy && (through != nullptr || (binds_port(service) && (!datagrams || probe.port != 0)))) return;
+        if (service.delivery == model::Delivery::handoff && probe.port == 0) {
+            report_.problem(place, fmt::format("{}: type = \"{}\" needs a port, as with delivery = \"handoff\" an instance accepts nobody by itself", where,
+                                               probe.type == ProbeType::tcp ? "tcp" : "http"));
+            return;
+        }
         if (through == nullptr && probe.port == 0) {
             // One that leads to a misspelt name may be meant for this service.
             const bool udp_only = listeners_of_.contains(service.name);

@@ -16,7 +16,6 @@ namespace {
 constexpr std::uint64_t nofile_max = 1ULL << 30;
 constexpr double cores_min = 0.001;
 constexpr double cores_max = 65'536;
-constexpr std::int64_t weight_max = 1'000'000;
 
 // Variables that the supervisor sets for each instance.
 constexpr std::array<std::string_view, 10> own_variables{
@@ -26,45 +25,39 @@ constexpr std::array<std::string_view, 10> own_variables{
 // Those it sets where the program binds a port of its own.
 constexpr std::array<std::string_view, 2> port_variables{"PORT", "VSOA_AUTO_PORT"};
 
-void read_endpoint(Table table) {
-    std::string address;
-    table.require("address");
-    table.nonempty("address", address);
-    std::int64_t count = 0;
-    table.integer("weight", count, 0, weight_max);
-    table.integer("max_fails", count, 0, weight_max);
-    Millis duration = 0;
-    table.duration("fail_timeout", duration);
-    bool flag = false;
-    table.boolean("backup", flag);
-    table.boolean("down", flag);
-    table.finish();
-}
+// What is said of a process alone.
+constexpr std::array<std::string_view, 18> process_keys{
+    "command", "image", "depends_on",   "replicas",  "upstream", "environment", "directory", "user",     "umask",   "limits",
+    "startup", "readiness", "liveness", "rollout",  "restart",     "stop",      "failover", "schedule"};
 
-void read_endpoints(Table& table) {
-    const auto endpoints = table.tables("endpoints");
-    for (const Table& endpoint : endpoints) read_endpoint(endpoint);
-    if (!endpoints.empty()) table.refuse("endpoints");
-}
-
-// Keys that choose what an instance is and how traffic reaches it. True where it is a process, as far as
-// can be told.
-bool read_kind(Table& table, model::ServiceSpec& spec) {
-    enum class Runtime { process };
-    Runtime runtime{};
-    const bool chosen = table.choice<Runtime>(
-        "runtime", runtime, {{"process", Runtime::process}, {"container", {}, false}, {"external", {}, false}});
+// How it runs and how traffic reaches an instance. True where what runs can be told.
+bool read_kind(Table& table, model::ServiceSpec& spec, ServiceOrigin& origin) {
     using model::Delivery;
-    const bool understood = table.choice<Delivery>("delivery", spec.delivery,
-                                                   {{"inherit", Delivery::inherit}, {"proxy", Delivery::proxy}, {"handoff", {}, false}});
+    using model::Runtime;
     using model::Upstream;
+    const bool chosen = table.choice<Runtime>(
+        "runtime", spec.runtime, {{"process", Runtime::process}, {"container", {}, false}, {"external", Runtime::external}});
+    const bool external = spec.runtime == Runtime::external;
+    if (external) spec.delivery = Delivery::proxy;
+    const bool understood = table.choice<Delivery>(
+        "delivery", spec.delivery, {{"inherit", Delivery::inherit}, {"proxy", Delivery::proxy}, {"handoff", Delivery::handoff}});
+    if (external && spec.delivery != Delivery::proxy) {
+        table.problem("delivery", "must be \"proxy\" with runtime = \"external\": nothing is started that could take a socket");
+        spec.delivery = Delivery::proxy;
+    }
+    if (external) return true;
     table.choice<Upstream>("upstream", spec.upstream, {{"port", Upstream::port}, {"socket", Upstream::socket}});
-    // Where the delivery is misspelt, that is all there is to say.
-    const bool proxied = spec.delivery == Delivery::proxy || (!understood && !table.missing("delivery"));
-    table.needs("upstream", proxied, "delivery = \"proxy\"");
+    origin.delivery_known = understood || table.missing("delivery");
+    table.needs("upstream", spec.delivery == Delivery::proxy || !origin.delivery_known, "delivery = \"proxy\"");
     later_text(table, "image");
-    read_endpoints(table);
     return chosen || table.missing("runtime");
+}
+
+// Nothing is started, so there is nothing to say of how.
+void read_external(Table& table) {
+    for (const std::string_view key : process_keys) {
+        if (table.find(key) != nullptr) table.problem(key, "has no effect with runtime = \"external\"");
+    }
 }
 
 void read_command(Table& table, model::ServiceSpec& spec) {
@@ -78,10 +71,6 @@ void read_command(Table& table, model::ServiceSpec& spec) {
     std::string& program = spec.command.front();
     if (program.find('/') != std::string::npos)
         program = below(spec.directory, program);
-}
-
-bool binds_port(const model::ServiceSpec& spec) {
-    return spec.delivery == model::Delivery::proxy && spec.upstream == model::Upstream::port;
 }
 
 void read_environment(Table& table, model::ServiceSpec& spec) {
@@ -148,16 +137,14 @@ void read_probes(Table& table, model::ServiceSpec& spec, ServiceOrigin& origin) 
     origin.readiness = table.place_of("readiness");
     origin.liveness = table.place_of("liveness");
     // A program that binds a port by itself is ready when it answers there, where nothing else is said.
-    if (binds_port(spec) && table.missing("readiness")) spec.readiness.type = model::ProbeType::tcp;
+    origin.readiness_by_port = binds_port(spec) && table.missing("readiness");
+    if (origin.readiness_by_port) spec.readiness.type = model::ProbeType::tcp;
     if (auto startup = table.table("startup")) read_probe(*startup, model::ProbeKind::startup, spec.startup);
     if (auto readiness = table.table("readiness")) read_probe(*readiness, model::ProbeKind::readiness, spec.readiness);
     if (auto liveness = table.table("liveness")) read_probe(*liveness, model::ProbeKind::liveness, spec.liveness);
 }
 
-void read_policies(Table& table, model::ServiceSpec& spec, ServiceOrigin& origin) {
-    if (!table.missing("balance")) origin.balance = table.place_of("balance");
-    if (auto balance = table.table("balance")) read_balance(*balance, spec.balance);
-    if (auto health = table.table("health")) read_health(*health);
+void read_policies(Table& table, model::ServiceSpec& spec) {
     if (auto rollout = table.table("rollout")) read_rollout(*rollout, spec.rollout);
     if (auto failover = table.table("failover")) read_failover(*failover);
     if (auto restart = table.table("restart")) read_restart(*restart, spec.restart);
@@ -172,14 +159,20 @@ void read_service(Table table, model::ServiceSpec& spec, ServiceOrigin& origin, 
     origin.depends_on = table.place_of("depends_on");
 
     table.text("version", spec.version);
-    table.integer("replicas", spec.replicas, 1, limits::replicas);
     table.boolean("enabled", spec.enabled);
-    // What is no process may do without, and is refused for what it is.
-    if (read_kind(table, spec)) table.require("command");
-    read_process(table, spec, origin, prefix);
-    read_depends_on(table, spec);
-    read_probes(table, spec, origin);
-    read_policies(table, spec, origin);
+    const bool told = read_kind(table, spec, origin);
+    read_traffic(table, spec, origin, prefix);
+    if (spec.runtime == model::Runtime::external) {
+        read_external(table);
+    } else {
+        table.integer("replicas", spec.replicas, 1, limits::replicas);
+        // What is no process may do without, and is refused for what it is.
+        if (told) table.require("command");
+        read_process(table, spec, origin, prefix);
+        read_depends_on(table, spec);
+        read_probes(table, spec, origin);
+        read_policies(table, spec);
+    }
     table.finish();
 }
 

@@ -82,8 +82,15 @@ void read_admin(Table table, model::SupervisorSpec& spec, const std::string& pre
     table.finish();
 }
 
-void read_plugins(Table table) {
-    later_texts(table, "directories");
+void read_plugins(Table table, model::PluginsSpec& spec, const std::string& prefix) {
+    std::vector<std::string> directories;
+    if (table.texts("directories", directories)) {
+        spec.directories.clear();
+        for (const std::string& directory : directories) {
+            if (directory.empty()) table.problem("directories", "must not have an empty path");
+            spec.directories.push_back(below(prefix, directory));
+        }
+    }
     table.finish();
 }
 

@@ -179,6 +179,29 @@ bool Table::pairs(std::string_view key, std::map<std::string, std::string>& to) 
     return good;
 }
 
+bool Table::scalars(std::string_view key, std::map<std::string, std::string>& to) {
+    const Members* members = expect<Members>(key, "a table");
+    if (members == nullptr) return false;
+    std::map<std::string, std::string> values;
+    bool good = true;
+    for (const Member& one : *members) {
+        const std::string path = fmt::format("{}.{}", path_of(key), key_text(one.key));
+        const std::string* text = one.value.as<std::string>();
+        const std::string value = text != nullptr ? *text : render(one.value);
+        if (text == nullptr && value.empty()) {
+            report_->problem(one.place, fmt::format("{} must be a string, a number, true or false, not {}", path, describe_kind(one.value)));
+            good = false;
+        } else if (has_nul(value) || has_nul(one.key)) {
+            report_->problem(one.place, fmt::format("{} must not have a NUL byte", path));
+            good = false;
+        } else {
+            values.emplace(one.key, value);
+        }
+    }
+    to = std::move(values);
+    return good;
+}
+
 bool Table::number(std::string_view key, double& to, double least, double most) {
     const Node* found = find(key);
     if (found == nullptr) return false;
@@ -287,6 +310,10 @@ std::vector<Table> Table::tables(std::string_view key) {
         result.emplace_back(element, fmt::format("{}[{}]", path_of(key), &element - array->data()), *report_);
     }
     return result;
+}
+
+void Table::record(Places& to) const {
+    for (const Member& one : members()) to.emplace(path_of(one.key), config::place_of(one));
 }
 
 void Table::finish() {

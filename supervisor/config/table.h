@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <initializer_list>
 #include <map>
 #include <optional>
@@ -19,6 +20,9 @@
 #include "config/report.h"
 
 namespace baton::config {
+
+// Where keys were written, by their full paths.
+using Places = std::map<std::string, Place, std::less<>>;
 
 // One word that a key may have. A word that is not `available` belongs to a later version.
 template <class E>
@@ -40,6 +44,8 @@ class Table {
     bool texts(std::string_view key, std::vector<std::string>& to);
     // `to` gets those that are right also where others are not.
     bool pairs(std::string_view key, std::map<std::string, std::string>& to);
+    // Strings, numbers and booleans, as text; the same.
+    bool scalars(std::string_view key, std::map<std::string, std::string>& to);
     bool number(std::string_view key, double& to, double least, double most);
     bool duration(std::string_view key, Millis& to, Millis least = 0);
     bool size(std::string_view key, std::uint64_t& to);  // "256M", in bytes
@@ -81,6 +87,8 @@ class Table {
     void refuse(std::string_view key, std::string_view instead = {});
     // Reports the keys that no reader asked for.
     void finish();
+    // Adds the keys that are there.
+    void record(Places& to) const;
 
     Report& report() const { return *report_; }
     const std::string& path() const { return path_; }

@@ -48,6 +48,7 @@ bool read_whole(std::string_view text, T& to, int base = 10) {
 }  // namespace
 
 Result<std::uint64_t> parse_size(std::string_view text) {
+    if (text == "0") return std::uint64_t{0};
     for (const Unit& unit : units) {
         if (!text.ends_with(unit.name)) continue;
         const std::string_view digits = text.substr(0, text.size() - 1);
@@ -113,6 +114,23 @@ std::string name_fault(std::string_view name) {
     if (!is_letter_or_digit(name.front()) && name.front() != '_')
         return "must begin with a letter, a digit or '_'";
     return {};
+}
+
+bool is_token(std::string_view text) {
+    constexpr std::string_view others = "!#$%&'*+-.^_`|~";
+    return !text.empty() && std::all_of(text.begin(), text.end(), [&](char c) { return is_letter_or_digit(c) || others.find(c) != std::string_view::npos; });
+}
+
+bool is_path(std::string_view text) {
+    return text.starts_with('/') && std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c < '\x7f' && c != '?' && c != '#'; });
+}
+
+std::string lower_case(std::string_view text) {
+    std::string lower(text);
+    for (char& c : lower) {
+        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+    }
+    return lower;
 }
 
 std::string below(const std::string& folder, std::string_view path) {

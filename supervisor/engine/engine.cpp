@@ -17,6 +17,7 @@
 #include "config/load.h"
 #include "engine/trial.h"
 #include "model/codec.h"
+#include "sys/file.h"
 #include "sys/listen.h"
 #include "sys/process.h"
 
@@ -38,6 +39,13 @@ LogLevel level_of(model::LogLevelName name) {
         case model::LogLevelName::error: return LogLevel::error;
     }
     return LogLevel::info;
+}
+
+// Addresses and users are tried when a configuration is prepared; of a file, that is too late.
+config::HostChecks host_checks() {
+    config::HostChecks host;
+    host.readable = sys::test_readable;
+    return host;
 }
 
 }  // namespace
@@ -122,14 +130,14 @@ bool Engine::start(const std::function<Start(const std::vector<std::string>&)>& 
 }
 
 bool Engine::load_configuration() {
-    config::Loaded loaded = config::load(start_.file, start_.prefix);
+    config::Loaded loaded = config::load(start_.file, start_.prefix, host_checks());
     std::string all;
     for (const config::Problem& problem : loaded.problems) {
         // As -t prints them, so that an editor finds the place.
         std::fprintf(stderr, "%s\n", config::to_string(problem).c_str());
         all += (all.empty() ? "" : "; ") + config::to_string(problem);
     }
-    if (!loaded.configuration) {
+    if (!loaded.problems.empty()) {
         if (role() == Role::trial) link_.tell(greeting_.incumbent, "configuration: " + all);
         return false;
     }
@@ -510,7 +518,7 @@ void Engine::signal(int number, bool to_all) {
 std::vector<std::string> Engine::reload() {
     if (!runner_->active()) return {"refused: this master does not own the instances"};
     if (incumbent() && succession_->upgrade().phase != UpgradePhase::idle) return {"refused: an upgrade is on; finish it or take it back first"};
-    config::Loaded loaded = config::load(start_.file, start_.prefix);
+    config::Loaded loaded = config::load(start_.file, start_.prefix, host_checks());
     std::vector<std::string> problems;
     for (const config::Problem& problem : loaded.problems) problems.push_back(config::to_string(problem));
     if (problems.empty()) problems = runner_->prepare(*loaded.configuration);

@@ -84,8 +84,12 @@ boost::asio::awaitable<std::vector<std::string>> Operator::health(bool as_owner)
         const model::State& state = engine_.runner().state();
         std::vector<model::ListenerSpec> needed;
         for (const auto& listener : state.configuration.listeners) {
-            const auto service = state.services.find(listener.service);
-            if (service != state.services.end() && plan::wanted(state, service->second)) needed.push_back(listener);
+            const auto services = services_of(listener);
+            const bool wanted = std::any_of(services.begin(), services.end(), [&](const std::string& name) {
+                const auto service = state.services.find(name);
+                return service != state.services.end() && plan::wanted(state, service->second);
+            });
+            if (wanted) needed.push_back(listener);
         }
         for (std::string& name : engine_.runner().sockets().missing(needed)) reasons.push_back(std::move(name));
     }
@@ -272,7 +276,7 @@ Operator::Outcome Operator::weigh(WeightCommand command) {
     const model::Revision* revision = find_revision(found->second, found->second.current);
     const auto& listeners = revision->listeners;
     const bool by_kernel = engine_.runner().sockets().kernel() && std::any_of(listeners.begin(), listeners.end(), [](const auto& one) { return can_steer(one); });
-    const bool steered = by_kernel || revision->spec.delivery == model::Delivery::proxy;
+    const bool steered = by_kernel || by_workers(revision->spec);
     if (!steered) {
         co_return CommandFailure{409, fmt::format("service {}: nobody chooses among its instances by weight (`baton status` shows the steering), so weights have no effect", command.service), {}};
     }

@@ -88,9 +88,12 @@ std::vector<std::string> Runner::rehearse(std::map<std::string, sys::UniqueFd>& 
     // What nobody would accept from need not be open, and must not be: its clients would wait.
     model::Configuration serving = own;
     std::erase_if(serving.listeners, [&](const model::ListenerSpec& listener) {
-        const auto spec = std::find_if(own.services.begin(), own.services.end(), [&](const auto& one) { return one.name == listener.service; });
-        const auto known = state_.services.find(listener.service);
-        return spec == own.services.end() || !spec->enabled || (known != state_.services.end() && !plan::wanted(state_, known->second));
+        const auto services = services_of(listener);
+        return std::none_of(services.begin(), services.end(), [&](const std::string& name) {
+            const model::ServiceSpec* spec = find_service(own, name);
+            const auto known = state_.services.find(name);
+            return spec != nullptr && spec->enabled && (known == state_.services.end() || plan::wanted(state_, known->second));
+        });
     });
     for (std::string& problem : prepare(serving)) problems.push_back(std::move(problem));
     for (std::string& name : sockets_.missing(serving.listeners)) problems.push_back(std::move(name));
@@ -362,7 +365,7 @@ void Runner::look_at_queues() {
             if (instance.state != InstanceState::draining) continue;
             any = true;
             const bool quiet = monotonic_now() - instance.since >= limits::steering_quiet;
-            const bool free = find_revision(service, instance.revision)->spec.delivery == model::Delivery::inherit || workers_.drained(instance.id);
+            const bool free = !by_workers(find_revision(service, instance.revision)->spec) || workers_.drained(instance.id);
             if (quiet && free && sockets_.queued(instance) == 0) post(model::QueueEmpty{instance.id});
         }
     }

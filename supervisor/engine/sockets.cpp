@@ -164,11 +164,13 @@ std::vector<std::string> Sockets::prepare(const model::Configuration& configurat
     std::vector<std::string> opened;
     for (const ListenerSpec& listener : configuration.listeners) {
         const std::string identity = model::identity(listener);
-        const auto service = std::find_if(configuration.services.begin(), configuration.services.end(),
-                                          [&](const auto& one) { return one.name == listener.service && one.enabled; });
-        if (service == configuration.services.end()) continue;
-        const bool group = grouped(service->delivery, listener);
-        if (known(identity)) continue;
+        const auto services = services_of(listener);
+        const auto enabled = std::find_if(services.begin(), services.end(), [&](const std::string& name) {
+            const model::ServiceSpec* service = find_service(configuration, name);
+            return service != nullptr && service->enabled;
+        });
+        if (enabled == services.end() || known(identity)) continue;
+        const bool group = grouped(find_service(configuration, *enabled)->delivery, listener);
         if (auto done = open_spare(listener, group); done) {
             opened.push_back(group ? spare_name(identity) : shared_name(identity));
         } else {
@@ -348,8 +350,11 @@ void Sockets::close_unused(const model::State& state) {
     std::set<std::string> used;
     std::set<std::string> configured;
     for (const ListenerSpec& listener : state.configuration.listeners) {
-        const auto service = state.services.find(listener.service);
-        const bool needed = service != state.services.end() && (plan::wanted(state, service->second) || !service->second.instances.empty());
+        const auto services = services_of(listener);
+        const bool needed = std::any_of(services.begin(), services.end(), [&](const std::string& name) {
+            const auto service = state.services.find(name);
+            return service != state.services.end() && (plan::wanted(state, service->second) || !service->second.instances.empty());
+        });
         if (needed) configured.insert(model::identity(listener));
     }
     for (const auto& closing : state.counters.closing) configured.insert(model::identity(closing.spec));

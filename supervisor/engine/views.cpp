@@ -24,13 +24,13 @@ std::string name_of_enum(Enum value) {
 
 std::string steering_of(const model::Revision& revision, const Sockets& sockets) {
     if (revision.listeners.empty()) return "-";
-    if (revision.spec.delivery == model::Delivery::proxy) return "workers";
+    if (by_workers(revision.spec)) return "workers";
     const bool any = std::any_of(revision.listeners.begin(), revision.listeners.end(), [](const auto& listener) { return can_steer(listener); });
     return sockets.kernel() && any ? "kernel" : "shared";
 }
 
 std::string steering_of(const model::ListenerSpec& listener, const model::Revision& revision, const Sockets& sockets) {
-    if (revision.spec.delivery == model::Delivery::proxy) return "workers";
+    if (by_workers(revision.spec)) return "workers";
     return sockets.kernel() && can_steer(listener) ? "kernel" : "shared";
 }
 

@@ -15,6 +15,7 @@
 #include "config/pid_file.h"
 #include "engine/anchors.h"
 #include "keeper/keeper.h"
+#include "sys/file.h"
 #include "sys/inherited.h"
 #include "sys/listen.h"
 #include "sys/process.h"
@@ -122,11 +123,14 @@ int run_check() {
 }
 
 int test_configuration(const Options& options) {
-    const config::HostChecks host{sys::test_address, [](const std::string& user) -> Result<void> {
-                                      const auto found = sys::find_user(user);
-                                      if (!found) return found.error();
-                                      return {};
-                                  }};
+    config::HostChecks host;
+    host.address = sys::test_address;
+    host.user = [](const std::string& user) -> Result<void> {
+        const auto found = sys::find_user(user);
+        if (!found) return found.error();
+        return {};
+    };
+    host.readable = sys::test_readable;
     const config::Loaded loaded = config::load(options.configuration, options.prefix, host);
     for (const config::Problem& problem : loaded.problems) std::fprintf(stderr, "%s\n", config::to_string(problem).c_str());
     for (const std::string& notice : loaded.notices) std::fprintf(stderr, "note: %s\n", notice.c_str());

@@ -147,6 +147,7 @@ BATON_CODEC(Gateway);
 BATON_CODEC(RouteTable);
 BATON_CODEC(Order);
 BATON_CODEC(Confirmation);
+BATON_CODEC(Program);
 BATON_CODEC(Service);
 BATON_CODEC(Upgrade);
 BATON_CODEC(Configuration);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/time.h"
@@ -45,14 +46,25 @@ struct SupervisorSpec {
 };
 BOOST_DESCRIBE_STRUCT(SupervisorSpec, (), (pid_file, runtime_dir, state_dir, workers, user, log, upgrade, admin_socket))
 
+struct PluginsSpec {
+    std::vector<std::string> directories;  // absolute; beside the one of the installation
+};
+BOOST_DESCRIBE_STRUCT(PluginsSpec, (), (directories))
+
 struct Configuration {
     std::string file;    // as it was opened
     std::string prefix;  // where relative paths start
     SupervisorSpec supervisor;
+    PluginsSpec plugins;
     std::vector<ListenerSpec> listeners;
     std::vector<ServiceSpec> services;
 };
-BOOST_DESCRIBE_STRUCT(Configuration, (), (file, prefix, supervisor, listeners, services))
+BOOST_DESCRIBE_STRUCT(Configuration, (), (file, prefix, supervisor, plugins, listeners, services))
 using boost::describe::operators::operator==;
+
+// The listeners through which a service is reached, by themselves or by a route, in their order.
+std::vector<ListenerSpec> listeners_of(const Configuration& configuration, std::string_view service);
+// Null when there is none.
+const ServiceSpec* find_service(const Configuration& configuration, std::string_view name);
 
 }  // namespace baton::model

@@ -1,5 +1,7 @@
 #include "model/listener.h"
 
+#include <algorithm>
+
 namespace baton::model {
 
 std::string identity(const ListenerSpec& listener) {
@@ -11,6 +13,29 @@ std::string identity(const ListenerSpec& listener) {
 
 bool can_steer(const ListenerSpec& listener) {
     return !is_unix(listener.address);
+}
+
+bool leads_to(const ListenerSpec& listener, std::string_view service) {
+    return listener.service == service ||
+           std::any_of(listener.routes.begin(), listener.routes.end(), [&](const RouteSpec& route) { return route.service == service; });
+}
+
+std::vector<std::string> services_of(const ListenerSpec& listener) {
+    std::vector<std::string> names{listener.service};
+    for (const RouteSpec& route : listener.routes) {
+        if (std::find(names.begin(), names.end(), route.service) == names.end()) names.push_back(route.service);
+    }
+    return names;
+}
+
+ListenerSpec socket_of(const ListenerSpec& listener) {
+    ListenerSpec socket;
+    socket.name = listener.name;
+    socket.address = listener.address;
+    socket.protocol = listener.protocol;
+    socket.service = listener.service;
+    socket.backlog = listener.backlog;
+    return socket;
 }
 
 }  // namespace baton::model

@@ -1,8 +1,9 @@
-// What a worker knows: which listening socket leads to which service, and where its instances are. It is
-// never changed, only replaced by the next one as a whole.
+// What a worker knows: how clients are spoken to at each listening socket, which service each of their requests
+// is for, and where its instances are. It is never changed, only replaced by the next one as a whole.
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -10,33 +11,66 @@
 #include <boost/describe/enum.hpp>
 #include <boost/describe/operators.hpp>
 
+#include "base/time.h"
 #include "model/address.h"
+#include "model/listener.h"
+#include "model/service.h"
 
 namespace baton::model {
 
-// An instance that takes connections.
+// An instance, or a server of an external service. One that is `down` or `draining` gets nobody new from a
+// balancer; it is listed so that the others' shares of a hash stay what they are, and for clients that are bound
+// to it. One that is down is not connected to at all.
 struct Endpoint {
-    std::uint64_t id = 0;  // the keeper's child: another one after each restart
-    std::string name;      // "web/1"
+    // The keeper's child, another one after each restart; of an external server, a number made of its service and
+    // address, which has its highest bit set.
+    std::uint64_t id = 0;
+    std::string name;  // "web/1"
     Address address;
-    std::uint32_t weight = 1;
+    std::uint32_t weight = 1;  // 0: as `draining`
+    bool backup = false;       // picked when none of the others can be
+    bool down = false;
+    bool draining = false;
+    std::uint32_t max_fails = 1;  // as in HealthSpec
+    Millis fail_timeout = 10'000;
+    Millis since = 0;  // when it began to take traffic, by the monotonic clock: where slow_start begins
 };
-BOOST_DESCRIBE_STRUCT(Endpoint, (), (id, name, address, weight))
+BOOST_DESCRIBE_STRUCT(Endpoint, (), (id, name, address, weight, backup, down, draining, max_fails, fail_timeout, since))
 
-// The endpoints of one service through one of its listeners. Without any, nobody is accepted: clients wait
-// in the kernel's queue, which no worker's end can lose.
+// The endpoints of one service through one listener. The first route of a listener whose `match` fits takes a
+// request or connection; its last one fits all. Where no endpoint of any route of a listener takes anybody,
+// nobody is accepted there: clients wait in the kernel's queue, which no worker's end can lose.
 struct Route {
     std::string listener;  // the name of the listening socket's descriptor
     std::string service;
+    Match match;
     std::vector<Endpoint> endpoints;
+    BalanceSpec balance;
+    HealthSpec health;
+    TimeoutSpec timeouts;
+    ProxyProtocol proxy_protocol = ProxyProtocol::none;
+    bool handoff = false;  // the accepted socket is given to the endpoint, whose address is a unix socket
 };
-BOOST_DESCRIBE_STRUCT(Route, (), (listener, service, endpoints))
+BOOST_DESCRIBE_STRUCT(Route, (), (listener, service, match, endpoints, balance, health, timeouts, proxy_protocol, handoff))
+
+// A listening socket, and how clients are spoken to there.
+struct Entrance {
+    std::string listener;  // the name of its descriptor
+    std::string name;      // as in the configuration, for logs
+    Protocol protocol = Protocol::tcp;
+    bool proxy_protocol = false;
+    std::string access_log;
+    HttpSpec http;
+    std::optional<TlsSpec> tls;
+};
+BOOST_DESCRIBE_STRUCT(Entrance, (), (listener, name, protocol, proxy_protocol, access_log, http, tls))
 
 struct RouteTable {
     std::uint64_t revision = 0;
-    std::vector<Route> routes;
+    std::vector<Entrance> entrances;  // one for each listener
+    std::vector<Route> routes;        // those of one listener side by side
 };
-BOOST_DESCRIBE_STRUCT(RouteTable, (), (revision, routes))
+BOOST_DESCRIBE_STRUCT(RouteTable, (), (revision, entrances, routes))
 
 // --- between a master and its workers: one message each, beside it the descriptors ---
 

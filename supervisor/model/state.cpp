@@ -7,6 +7,16 @@
 #include "model/codec.h"
 
 namespace baton::model {
+namespace {
+
+// FNV-1a, 64 bits: it tells versions of one service apart, it does not defend against anybody.
+std::uint64_t fnv(std::string_view text) {
+    std::uint64_t hash = 0xcbf29ce484222325U;
+    for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3U;
+    return hash;
+}
+
+}  // namespace
 
 const Revision* find_revision(const Service& service, std::uint64_t number) {
     for (const Revision& revision : service.revisions) {
@@ -16,33 +26,26 @@ const Revision* find_revision(const Service& service, std::uint64_t number) {
 }
 
 std::string revision_digest(const ServiceSpec& spec, const std::vector<ListenerSpec>& listeners) {
-    // What can change under a running process is left out; the rest decides.
-    ServiceSpec process;
-    process.name = spec.name;
-    process.version = spec.version;
-    process.command = spec.command;
-    process.delivery = spec.delivery;
-    process.upstream = spec.upstream;
-    process.environment = spec.environment;
-    process.directory = spec.directory;
-    process.user = spec.user;
-    process.umask = spec.umask;
-    process.limits = spec.limits;
-    std::string text = encode(process);
+    // What can change under a running process is left out; the rest decides. Nothing runs of an external service.
+    if (spec.runtime == Runtime::external) return fmt::format("{:016x}", fnv("external"));
+    Program program;
+    program.name = spec.name;
+    program.version = spec.version;
+    program.command = spec.command;
+    program.delivery = spec.delivery;
+    program.upstream = spec.upstream;
+    program.environment = spec.environment;
+    program.directory = spec.directory;
+    program.user = spec.user;
+    program.umask = spec.umask;
+    program.limits = spec.limits;
+    std::string text = encode(program);
     if (spec.liveness.type == ProbeType::notify) text += fmt::format("watchdog {}", spec.liveness.interval * spec.liveness.failure);
     // Listeners are what they are, whatever their order and their names.
     std::set<std::string> identities;
     for (const ListenerSpec& listener : listeners) identities.insert(identity(listener));
     for (const std::string& one : identities) text += one;
-
-    // FNV-1a, 64 bits: it tells versions of one service apart, it does not defend against anybody.
-    std::uint64_t hash = 0xcbf29ce484222325U;
-    for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3U;
-    return fmt::format("{:016x}", hash);
-}
-
-bool inherits(const ServiceSpec& spec) {
-    return spec.delivery == Delivery::inherit || spec.upstream == Upstream::socket;
+    return fmt::format("{:016x}", fnv(text));
 }
 
 std::uint32_t wanted_replicas(const Service& service) {

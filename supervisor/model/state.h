@@ -23,6 +23,22 @@
 
 namespace baton::model {
 
+// What a running process is made of. A digest of it must not change with what later versions add to a
+// ServiceSpec: instances would be replaced for nothing when the supervisor is upgraded.
+struct Program {
+    std::string name;
+    std::string version;
+    std::vector<std::string> command;
+    Delivery delivery = Delivery::inherit;
+    Upstream upstream = Upstream::port;
+    std::map<std::string, std::string> environment;
+    std::string directory;
+    std::string user;
+    std::uint32_t umask = 022;
+    LimitSpec limits;
+};
+BOOST_DESCRIBE_STRUCT(Program, (), (name, version, command, delivery, upstream, environment, directory, user, umask, limits))
+
 // A service's definition that was or is in force. The number grows with each change.
 struct Revision {
     std::uint64_t number = 0;
@@ -111,7 +127,5 @@ const Revision* find_revision(const Service& service, std::uint64_t number);
 // What must be equal for a running process to stay as it is: program, environment, user, limits, listeners.
 std::string revision_digest(const ServiceSpec& spec, const std::vector<ListenerSpec>& listeners);
 std::uint32_t wanted_replicas(const Service& service);
-// Whether its program gets listening sockets: those of the listeners, or hidden ones in their place.
-bool inherits(const ServiceSpec& spec);
 
 }  // namespace baton::model

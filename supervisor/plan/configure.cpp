@@ -18,11 +18,10 @@ using model::ServiceSpec;
 
 namespace {
 
-std::vector<ListenerSpec> listeners_of(const Configuration& configuration, const std::string& service) {
+// What instances inherit of the listeners that lead to them.
+std::vector<ListenerSpec> sockets_of(const Configuration& configuration, const std::string& service) {
     std::vector<ListenerSpec> list;
-    for (const ListenerSpec& listener : configuration.listeners) {
-        if (listener.service == service) list.push_back(listener);
-    }
+    for (const ListenerSpec& listener : listeners_of(configuration, service)) list.push_back(socket_of(listener));
     return list;
 }
 
@@ -121,7 +120,7 @@ void configure(Turn& turn, const model::Configured& event) {
     const Configuration& fresh = event.configuration;
     close_left(turn, turn.state.configuration, fresh);
     for (const ServiceSpec& spec : fresh.services) {
-        const auto listeners = listeners_of(fresh, spec.name);
+        const auto listeners = sockets_of(fresh, spec.name);
         const auto known = turn.state.services.find(spec.name);
         if (known == turn.state.services.end()) {
             add(turn, spec, listeners);

@@ -61,7 +61,7 @@ Millis restart_delay(const ServiceSpec& spec, const Instance& instance) {
 // accepted, then kill_timeout as every other. What was proxied to it has ended by now, or its time is over.
 void end_drained(Turn& turn, const Service& service, Instance& instance, const std::string& reason) {
     const ServiceSpec& spec = spec_of(service, instance);
-    const Millis drain = spec.delivery == model::Delivery::proxy ? 0 : spec.stop.drain_timeout;
+    const Millis drain = by_workers(spec) ? 0 : spec.stop.drain_timeout;
     send_stop(turn, spec, instance, 0, drain + spec.stop.kill_timeout, reason);
 }
 
@@ -166,7 +166,7 @@ void tell_to_go(Turn& turn, Service& service, Instance& instance, Ending ending)
             instance.ending = ending;
             become(turn, instance, InstanceState::draining, ending == Ending::restart ? "told to restart" : "told to go");
             instance.deadline = turn.now + spec.stop.drain_timeout;
-            if ((instance.sockets.empty() && spec.delivery != model::Delivery::proxy) || spec.stop.drain_timeout == 0) on_queue_empty(turn, service, instance);
+            if ((instance.sockets.empty() && !by_workers(spec)) || spec.stop.drain_timeout == 0) on_queue_empty(turn, service, instance);
             return;
         case InstanceState::draining:
         case InstanceState::stopping:
@@ -299,7 +299,7 @@ void on_probed(Turn& turn, Service& service, Instance& instance, const model::Pr
 
 void on_queue_empty(Turn& turn, Service& service, Instance& instance) {
     if (instance.state != InstanceState::draining) return;
-    const bool proxied = spec_of(service, instance).delivery == model::Delivery::proxy;
+    const bool proxied = by_workers(spec_of(service, instance));
     end_drained(turn, service, instance, proxied ? "no connection to it is open" : "nobody waits on its sockets");
 }
 
@@ -313,7 +313,7 @@ void on_time(Turn& turn, Service& service, Instance& instance) {
             }
             return end_hung(turn, service, instance, 0, fmt::format("not ready within {}", format_duration(turn.now - instance.started)));
         case InstanceState::draining: 
-            return end_drained(turn, service, instance, spec.delivery == model::Delivery::proxy ? "connections to it are open still, but its time is over"
+            return end_drained(turn, service, instance, by_workers(spec) ? "connections to it are open still, but its time is over"
                                                                                                : "somebody waits on its sockets still, but its time is over");
         case InstanceState::stopping:
             turn.announce("instance.killed", name_of(instance), "did not end in time", true);

@@ -35,13 +35,12 @@ std::uint16_t first_port(const std::string& seed) {
 
 void take_places(Turn& turn, const Service& service, Instance& instance) {
     const model::Revision* revision = find_revision(service, instance.revision);
-    const bool proxied = revision->spec.delivery == model::Delivery::proxy;
-    const bool hidden = proxied && revision->spec.upstream == model::Upstream::socket;
+    const bool hidden = has_hidden_sockets(revision->spec);
     std::set<std::uint32_t> taken;
     // In the order of the listeners, as they are inherited.
     std::vector<InstanceSocket> sockets;
     for (const model::ListenerSpec& listener : revision->listeners) {
-        const bool grouped = !proxied && turn.state.counters.kernel_steering && can_steer(listener);
+        const bool grouped = !by_workers(revision->spec) && turn.state.counters.kernel_steering && can_steer(listener);
         if (!hidden && !grouped) continue;
         const std::string id = identity(listener);
         const auto has = std::find_if(instance.sockets.begin(), instance.sockets.end(), [&](const auto& s) { return s.listener == id && s.hidden == hidden; });
@@ -63,7 +62,7 @@ void take_places(Turn& turn, const Service& service, Instance& instance) {
 
 void take_port(Turn& turn, const Service& service, Instance& instance) {
     const model::ServiceSpec& spec = find_revision(service, instance.revision)->spec;
-    if (spec.delivery != model::Delivery::proxy || spec.upstream != model::Upstream::port) return;
+    if (!binds_port(spec)) return;
     std::set<std::uint16_t> taken;
     for (const auto& [name, other] : turn.state.services) {
         for (const Instance& one : other.instances) taken.insert(one.port);

@@ -14,46 +14,82 @@ using model::Service;
 
 namespace {
 
-bool proxies(const Service& service) {
-    return std::any_of(service.instances.begin(), service.instances.end(),
-                       [&](const Instance& instance) { return find_revision(service, instance.revision)->spec.delivery == Delivery::proxy; });
+std::string descriptor_of(const ListenerSpec& listener) {
+    return "shared/" + identity(listener);
 }
 
-void add_route(const model::State& state, const ListenerSpec& listener, model::RouteTable& table) {
-    const auto service = state.services.find(listener.service);
-    if (service == state.services.end()) return;
-    const model::Revision* current = find_revision(service->second, service->second.current);
-    if (current->spec.delivery != Delivery::proxy) return;
-    model::Route route{"shared/" + identity(listener), listener.service, {}};
-    for (const Instance& instance : service->second.instances) {
+bool proxies(const Service& service) {
+    return std::any_of(service.instances.begin(), service.instances.end(),
+                       [&](const Instance& instance) { return by_workers(find_revision(service, instance.revision)->spec); });
+}
+
+const Service* find(const model::State& state, const std::string& name) {
+    const auto found = state.services.find(name);
+    return found == state.services.end() ? nullptr : &found->second;
+}
+
+model::Endpoint endpoint_of(const Instance& instance, const model::ServiceSpec& spec, model::Address address) {
+    model::Endpoint endpoint;
+    endpoint.id = instance.id;
+    endpoint.name = name_of(instance);
+    endpoint.address = std::move(address);
+    endpoint.weight = instance.weight;
+    endpoint.max_fails = spec.health.max_fails;
+    endpoint.fail_timeout = spec.health.fail_timeout;
+    endpoint.since = instance.since;
+    return endpoint;
+}
+
+void add_route(const model::State& state, const ListenerSpec& listener, const Service& service, model::Match match, model::RouteTable& table) {
+    const model::ServiceSpec& spec = find_revision(service, service.current)->spec;
+    model::Route route;
+    route.listener = descriptor_of(listener);
+    route.service = service.name;
+    route.match = std::move(match);
+    route.balance = spec.balance;
+    route.health = spec.health;
+    route.timeouts = spec.timeouts;
+    route.proxy_protocol = spec.proxy_protocol;
+    route.handoff = spec.delivery == Delivery::handoff;
+    for (const Instance& instance : service.instances) {
         if (instance.state != InstanceState::ready || instance.weight == 0) continue;
-        const auto address = upstream_address(state, find_revision(service->second, instance.revision)->spec, listener, instance);
-        if (address) route.endpoints.push_back({instance.id, name_of(instance), *address, instance.weight});
+        const auto address = upstream_address(state, find_revision(service, instance.revision)->spec, listener, instance);
+        if (address) route.endpoints.push_back(endpoint_of(instance, spec, *address));
     }
     table.routes.push_back(std::move(route));
+}
+
+void add_listener(const model::State& state, const ListenerSpec& listener, model::RouteTable& table) {
+    const Service* service = find(state, listener.service);
+    if (service == nullptr || !by_workers(find_revision(*service, service->current)->spec)) return;
+    table.entrances.push_back({descriptor_of(listener), listener.name, listener.protocol, listener.proxy_protocol, listener.access_log, listener.http, listener.tls});
+    for (const model::RouteSpec& route : listener.routes) {
+        if (const Service* other = find(state, route.service)) add_route(state, listener, *other, route.match, table);
+    }
+    add_route(state, listener, *service, {}, table);
 }
 
 }  // namespace
 
 model::RouteTable routes(const model::State& state) {
     model::RouteTable table;
-    for (const ListenerSpec& listener : state.configuration.listeners) add_route(state, listener, table);
+    for (const ListenerSpec& listener : state.configuration.listeners) add_listener(state, listener, table);
     // Who waits at one that left the configuration is served still.
-    for (const auto& closing : state.counters.closing) add_route(state, closing.spec, table);
+    for (const auto& closing : state.counters.closing) add_listener(state, closing.spec, table);
     return table;
 }
 
 bool needs_workers(const model::State& state) {
     return std::any_of(state.services.begin(), state.services.end(), [](const auto& entry) {
         const Service& service = entry.second;
-        return find_revision(service, service.current)->spec.delivery == Delivery::proxy || proxies(service);
+        return by_workers(find_revision(service, service.current)->spec) || proxies(service);
     });
 }
 
 std::optional<model::Address> upstream_address(const model::State& state, const model::ServiceSpec& spec, const ListenerSpec& listener,
                                                const Instance& instance) {
-    if (spec.delivery != Delivery::proxy) return {};
-    if (spec.upstream == model::Upstream::port) {
+    if (!by_workers(spec)) return {};
+    if (binds_port(spec)) {
         if (instance.port == 0) return {};
         return model::Address{model::Family::inet4, "127.0.0.1", instance.port};
     }
@@ -65,9 +101,9 @@ std::optional<model::Address> upstream_address(const model::State& state, const 
 }
 
 std::vector<std::string> changed_deliveries(const model::State& state, const model::Configuration& fresh) {
-    const auto delivery_in = [](const model::Configuration& in, const ListenerSpec& listener) -> std::optional<Delivery> {
-        const auto found = std::find_if(in.services.begin(), in.services.end(), [&](const auto& service) { return service.name == listener.service; });
-        return found == in.services.end() ? std::nullopt : std::optional(found->delivery);
+    const auto delivery_in = [](const model::Configuration& in, const ListenerSpec& listener) -> std::optional<bool> {
+        const model::ServiceSpec* service = find_service(in, listener.service);
+        return service == nullptr ? std::nullopt : std::optional(by_workers(*service));
     };
     std::vector<std::string> problems;
     for (const ListenerSpec& listener : fresh.listeners) {

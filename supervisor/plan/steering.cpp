@@ -37,7 +37,7 @@ std::map<std::string, Table> steering_tables(const model::State& state, const mo
         }
     }
     const model::Revision* current = find_revision(service, service.current);
-    if (state.counters.kernel_steering && current->spec.delivery == model::Delivery::inherit) {
+    if (state.counters.kernel_steering && !by_workers(current->spec)) {
         // Also where no instance is left, or none will start: a socket that is open for nobody would make clients wait.
         for (const auto& listener : current->listeners) {
             if (can_steer(listener)) tables.try_emplace(identity(listener), Table{true, {}});

@@ -16,6 +16,7 @@
 #include <map>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/result.h"
@@ -42,7 +43,7 @@ enum class Mode {
 
 // The mode that carries out a service's strategy. Round robin over datagrams would tear a flow apart, so
 // udp gets the flow hash there.
-Mode mode_for(const model::ListenerSpec& listener, model::Strategy strategy);
+Mode mode_for(const model::ListenerSpec& listener, std::string_view strategy);
 
 // The table the program walks; at most limits::steering_places entries. Pure: equal input, equal table.
 // Round robin: nginx's smooth weighted order, of the length sum/gcd, scaled down where that is too long;

@@ -132,14 +132,9 @@ std::vector<std::uint32_t> rendezvous(std::span<const Weighted> members) {
 
 }  // namespace
 
-Mode mode_for(const model::ListenerSpec& listener, model::Strategy strategy) {
-    switch (strategy) {
-        case model::Strategy::round_robin:
-            return listener.protocol == model::Protocol::udp ? Mode::flow_hash : Mode::round_robin;
-        case model::Strategy::ip_hash:
-        case model::Strategy::hash: return Mode::client_hash;
-    }
-    return Mode::round_robin;
+Mode mode_for(const model::ListenerSpec& listener, std::string_view strategy) {
+    if (strategy == "ip_hash" || strategy == "hash") return Mode::client_hash;
+    return listener.protocol == model::Protocol::udp ? Mode::flow_hash : Mode::round_robin;
 }
 
 std::vector<std::uint32_t> build_table(Mode mode, std::span<const Weighted> members) {

@@ -2,6 +2,7 @@
 // refused as "not available in this version", with a value that no key takes it is a wrong type.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <array>
 #include <string>
 #include <string_view>
@@ -39,29 +40,46 @@ constexpr Key contract[] = {
     {"admin", "socket", R"("run/admin.sock")", true},
     {"admin", "listen", R"("127.0.0.1:9180")", false},
     {"admin", "token_file", R"("...")", false},
-    {"plugins", "directories", R"(["..."])", false},
+    {"plugins", "directories", R"(["..."])", true},
     {"listener.web", "protocol", R"("http")", true},
     {"listener.web", "protocol", R"("tcp")", true},
     {"listener.web", "protocol", R"("udp")", true},
     {"listener.web", "codec", R"("vsoa")", false},
     {"listener.web", "backlog", "1024", true},
     {"listener.web", "proxy_protocol", "false", true},
-    {"listener.web", "proxy_protocol", "true", false},
+    {"listener.web", "proxy_protocol", "true", true},
     {"listener.web", "route",
      R"([ { match = { path_prefix = "/api", host = "h", header = { name = "n", value = "v" } }, service = "web" } ])",
-     false},
+     true},
+    {"listener.web", "access_log", R"("access.log")", true},
+    {"listener.web.http", "header_timeout", R"("10s")", true},
+    {"listener.web.http", "body_timeout", R"("60s")", true},
+    {"listener.web.http", "idle_timeout", R"("75s")", true},
+    {"listener.web.http", "send_timeout", R"("60s")", true},
+    {"listener.web.http", "max_header", R"("32K")", true},
+    {"listener.web.http", "max_body", R"("0")", true},
+    {"listener.web.http", "drain_grace", R"("2s")", true},
+    {"listener.web.http", "http2", "true", true},
+    {"listener.web.http", "forwarded", R"("x-forwarded")", true},
+    {"listener.web.http", "forwarded", R"("forwarded")", true},
+    {"listener.web.http", "forwarded", R"("both")", true},
+    {"listener.web.http", "forwarded", R"("none")", true},
+    {"listener.web.http", "trust_forwarded", "false", true},
+    {"listener.web", "tls", R"({ certificate = "c.pem", key = "k.pem" })", true},
+    {"listener.web.tls", "minimum", R"("1.2")", true},
+    {"listener.web.tls", "minimum", R"("1.3")", true},
     {"service.web", "version", R"("1")", true},
     {"service.web", "runtime", R"("process")", true},
     {"service.web", "runtime", R"("container")", false},
-    {"service.web", "runtime", R"("external")", false},
+    {"service.web", "runtime", R"("external")", true},
     {"service.web", "image", R"("localhost/web:1")", false},
     {"service.web", "endpoints",
      R"([ { address = "192.0.2.1:80", weight = 1, max_fails = 3, fail_timeout = "15s", backup = false, down = false } ])",
-     false},
+     true},
     {"service.web", "replicas", "2", true},
     {"service.web", "delivery", R"("inherit")", true},
     {"service.web", "delivery", R"("proxy")", true},
-    {"service.web", "delivery", R"("handoff")", false},
+    {"service.web", "delivery", R"("handoff")", true},
     {"service.web", "upstream", R"("port")", true},
     {"service.web", "upstream", R"("socket")", true},
     {"service.web", "environment", R"({ A = "b" })", true},
@@ -76,16 +94,25 @@ constexpr Key contract[] = {
     {"service.web", "enabled", "true", true},
     {"service.web.balance", "strategy", R"("round_robin")", true},
     {"service.web.balance", "key", R"("client_ip")", true},
-    {"service.web.balance", "key", R"("header:NAME")", false},
-    {"service.web.balance", "key", R"("cookie:NAME")", false},
-    {"service.web.balance", "key", R"("path")", false},
-    {"service.web.balance", "options", "{ a = 1 }", false},
-    {"service.web.health", "max_fails", "1", false},
-    {"service.web.health", "fail_timeout", R"("10s")", false},
+    {"service.web.balance", "key", R"("header:NAME")", true},
+    {"service.web.balance", "key", R"("cookie:NAME")", true},
+    {"service.web.balance", "key", R"("path")", true},
+    {"service.web.balance", "options", "{ a = 1 }", true},
+    {"service.web.health", "max_fails", "1", true},
+    {"service.web.health", "fail_timeout", R"("10s")", true},
     {"service.web.health", "slow_start", R"("0s")", true},
-    {"service.web.health", "retry", R"({ attempts = 2, on = ["connect"] })", false},
-    {"service.web.health.retry", "attempts", "2", false},
-    {"service.web.health.retry", "on", R"(["connect"])", false},
+    {"service.web.health", "retry", R"({ attempts = 2, on = ["connect"] })", true},
+    {"service.web.timeouts", "connect", R"("5s")", true},
+    {"service.web.timeouts", "response", R"("60s")", true},
+    {"service.web.timeouts", "idle", R"("60s")", true},
+    {"service.web.timeouts", "tunnel", R"("1h")", true},
+    {"service.web.timeouts", "pool_idle", R"("30s")", true},
+    {"service.web.timeouts", "pool_size", "64", true},
+    {"service.web", "proxy_protocol", R"("none")", true},
+    {"service.web", "proxy_protocol", R"("v1")", true},
+    {"service.web", "proxy_protocol", R"("v2")", true},
+    {"service.web.health.retry", "attempts", "2", true},
+    {"service.web.health.retry", "on", R"(["connect"])", true},
     {"service.web.rollout", "strategy", R"("rolling")", true},
     {"service.web.rollout", "strategy", R"("canary")", false},
     {"service.web.rollout", "strategy", R"("blue_green")", false},
@@ -125,12 +152,21 @@ constexpr Key contract[] = {
 std::string document(std::string_view table, std::string_view key, std::string_view value) {
     const std::string line = std::string(key) + " = " + std::string(value) + "\n";
     const auto at = [&](std::string_view header) { return header == table ? line : std::string(); };
+    const bool external = key == "endpoints" || value.find("external") != std::string_view::npos;
+    // What means nothing without a worker.
+    constexpr std::array<std::string_view, 8> by_workers{"upstream", "proxy_protocol", "access_log", "route", "tls", "key", "options", "attempts"};
+    const bool in_table = table.starts_with("service.web.health") || table == "service.web.timeouts" || table.starts_with("listener.web.");
+    const bool proxied = in_table || std::find(by_workers.begin(), by_workers.end(), key) != by_workers.end();
     std::string text = "[service.db]\ncommand = [\"db\"]\n";
     text += "[listener.web]\naddress = \"127.0.0.1:8080\"\nservice = \"web\"\n" + at("listener.web");
-    text += "[service.web]\ncommand = [\"./server\", \"--flag\"]\n" + at("service.web");
-    if (key == "upstream") text += "delivery = \"proxy\"\n";  // means nothing without
-    if (at("listener.web").empty() && at("service.web").empty())
-        text += "[" + std::string(table) + "]\n" + line;
+    if (key != "protocol" && value != "\"handoff\"") text += "protocol = \"http\"\n";
+    text += "[service.web]\n" + at("service.web");
+    if (!external) text += "command = [\"./server\", \"--flag\"]\n";
+    if (external && key != "runtime") text += "runtime = \"external\"\n";
+    if (external && key != "endpoints") text += "endpoints = [{ address = \"192.0.2.1:80\" }]\n";
+    if (proxied) text += "delivery = \"proxy\"\n";
+    if (at("listener.web").empty() && at("service.web").empty()) text += "[" + std::string(table) + "]\n" + line;
+    if (table == "listener.web.tls") text += "certificate = \"c\"\nkey = \"k\"\n";
     return text;
 }
 
@@ -219,7 +255,7 @@ TEST(Contract, DefaultsAreTheContracts) {
     EXPECT_EQ(service.readiness.type, model::ProbeType::none);
     EXPECT_EQ(service.readiness.interval, 1000);
     EXPECT_EQ(service.readiness.failure, 3U);
-    EXPECT_EQ(service.balance.strategy, model::Strategy::round_robin);
+    EXPECT_EQ(service.balance.strategy, "round_robin");
     EXPECT_EQ(service.rollout.max_surge, (model::Share{25, true}));
     EXPECT_EQ(service.rollout.max_unavailable, (model::Share{0, false}));
     EXPECT_EQ(service.rollout.deadline, 600'000);

@@ -277,7 +277,7 @@ TEST(Load, ValuesReachTheModel) {
               (std::map<std::string, std::string>{{"A", "b"}, {"EMPTY", ""}, {"with space", "ü\n"}}));
     EXPECT_EQ(web.umask, 077U);
     EXPECT_EQ(web.limits, (model::LimitSpec{1024, 1536ULL << 20, 0.5}));
-    EXPECT_EQ(web.balance.strategy, model::Strategy::hash);
+    EXPECT_EQ(web.balance, (model::BalanceSpec{"hash", "client_ip", {}}));
     EXPECT_EQ(web.readiness,
               (model::ProbeSpec{model::ProbeType::http, "/ready?full=1", 9000, {}, 500, 2000, 2, 5, 100}));
     EXPECT_EQ(web.rollout, (model::RolloutSpec{{2, false}, {50, true}, 5000, 3'600'000, false}));

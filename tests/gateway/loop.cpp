@@ -80,7 +80,10 @@ Wire connect_to(const model::Address& address) {
 }
 
 void Running::follow(std::uint64_t revision, std::vector<model::Route> routes, std::map<std::string, sys::UniqueFd> listeners) const {
-    gateway->follow({revision, std::move(routes)}, std::move(listeners));
+    model::RouteTable table;
+    table.revision = revision;
+    table.routes = std::move(routes);
+    gateway->follow(table, std::move(listeners));
 }
 
 Loop::Loop() : always_(::eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK)) {
@@ -141,7 +144,9 @@ bool Loop::completes(Wire& from, Wire& to, const std::string& bytes, const std::
 }
 
 model::Route route(const std::string& listener, std::vector<std::pair<std::uint64_t, model::Address>> endpoints) {
-    model::Route made{listener, "web", {}};
+    model::Route made;
+    made.listener = listener;
+    made.service = "web";
     for (auto& [id, address] : endpoints) made.endpoints.push_back({id, "web/" + std::to_string(id), std::move(address), 1});
     return made;
 }

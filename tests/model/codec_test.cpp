@@ -28,7 +28,11 @@ ServiceSpec full_spec() {
     spec.umask = 027;
     spec.limits = {1024, 256ULL << 20, 0.5};
     spec.depends_on = {"db"};
-    spec.balance.strategy = Strategy::ip_hash;
+    spec.balance = {"hash", "header:x-user", {{"method", "ring"}}};
+    spec.health = {3, 15'000, 20'000, {4, {RetryOn::connect, RetryOn::error, RetryOn::timeout, RetryOn::status_502, RetryOn::status_503, RetryOn::status_504}}};
+    spec.timeouts = {1, 2, 3, 4, 5, 6};
+    spec.proxy_protocol = ProxyProtocol::v2;
+    spec.endpoints = {{"a", {Family::inet4, "192.0.2.1", 80}, 5, 3, 15'000, true, false}, {"", {Family::inet6, "::1", 80}, 1, 0, 1, false, true}};
     spec.startup.type = ProbeType::tcp;
     spec.readiness = {ProbeType::http, "/healthz", 8081, {}, 500, 250, 2, 4, 100};
     spec.liveness = {ProbeType::exec, "/", 0, {"/bin/check", "-q"}, 1000, 1000, 1, 3, 0};
@@ -75,6 +79,16 @@ Service full_service() {
     return service;
 }
 
+ListenerSpec full_listener() {
+    ListenerSpec listener{"http", {Family::inet4, "127.0.0.1", 80}, Protocol::http, "web", 511};
+    listener.proxy_protocol = true;
+    listener.access_log = "/var/log/access.log";
+    listener.routes = {{{"/api", "example.org", "x-version", "2"}, "api"}, {{"/", "", "", ""}, "web"}};
+    listener.http = {1, 2, 3, 4, 5, 6, 7, false, Forwarded::both, true};
+    listener.tls = TlsSpec{"/etc/cert.pem", "/etc/key.pem", TlsVersion::tls13};
+    return listener;
+}
+
 Configuration full_configuration() {
     Configuration configuration;
     configuration.file = "/etc/baton/baton.toml";
@@ -83,7 +97,8 @@ Configuration full_configuration() {
     configuration.supervisor.workers = 4;
     configuration.supervisor.log = {LogLevelName::debug, "/var/log/baton.log", LogFormatName::json};
     configuration.supervisor.upgrade = {1, 2, 3, UpgradeMode::automatic};
-    configuration.listeners = {{"dns", {Family::inet6, "::1", 53}, Protocol::udp, "web", 16}, {"x", {Family::unix_abstract, "x", 0}, Protocol::tcp, "web", 1}};
+    configuration.listeners = {{"dns", {Family::inet6, "::1", 53}, Protocol::udp, "web", 16}, {"x", {Family::unix_abstract, "x", 0}, Protocol::tcp, "web", 1}, full_listener()};
+    configuration.plugins.directories = {"/usr/lib/baton/plugins"};
     configuration.services = {full_spec()};
     return configuration;
 }
@@ -127,9 +142,22 @@ Gateway full_gateway() {
 RouteTable full_table() {
     RouteTable table;
     table.revision = UINT64_MAX;
-    table.routes = {{"shared/tcp4:127.0.0.1:80", "web",
-                     {{17, "web/1", {Family::inet4, "127.0.0.1", 20'017}, 1}, {18, "web/2", {Family::unix_path, "/run/upstream/6", 0}, 19}}},
-                    {"shared/unix:@db", "db", {}}};
+    const ListenerSpec listener = full_listener();
+    table.entrances = {{"shared/tcp4:127.0.0.1:80", "http", Protocol::http, true, listener.access_log, listener.http, listener.tls}, {"shared/unix:@db", "db", Protocol::tcp}};
+    Route web;
+    web.listener = "shared/tcp4:127.0.0.1:80";
+    web.service = "web";
+    web.match = listener.routes[0].match;
+    web.endpoints = {{17, "web/1", {Family::inet4, "127.0.0.1", 20'017}, 1}, {18, "web/2", {Family::unix_path, "/run/upstream/6", 0}, 19, true, true, true, 3, 15'000, 77}};
+    web.balance = full_spec().balance;
+    web.health = full_spec().health;
+    web.timeouts = full_spec().timeouts;
+    web.proxy_protocol = ProxyProtocol::v1;
+    Route db;
+    db.listener = "shared/unix:@db";
+    db.service = "db";
+    db.handoff = true;
+    table.routes = {web, db};
     return table;
 }
 
@@ -209,8 +237,14 @@ TEST(Codec, ReadsWhatWasWrittenBeforeThereWereWorkers) {
     const auto service = decode<Service>(test::golden_text("before_workers_service.json"));
     ASSERT_TRUE(service) << service.error().message();
     ServiceSpec spec = full_spec();
+    const ServiceSpec later;
     spec.delivery = Delivery::inherit;
     spec.upstream = Upstream::port;
+    spec.balance = {"ip_hash", "client_ip", {}};
+    spec.health = later.health;
+    spec.timeouts = later.timeouts;
+    spec.proxy_protocol = later.proxy_protocol;
+    spec.endpoints = {};
     ASSERT_EQ(service->revisions.size(), 2U);
     EXPECT_EQ(service->revisions[1].spec, spec);
     EXPECT_EQ(service->instances.at(0).port, 0);

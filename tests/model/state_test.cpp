@@ -44,6 +44,7 @@ INSTANTIATE_TEST_SUITE_P(
                     Change{"environment", [](auto& s, auto&) { s.environment["A"] = "c"; }}, Change{"directory", [](auto& s, auto&) { s.directory = "/"; }},
                     Change{"user", [](auto& s, auto&) { s.user = "nobody"; }}, Change{"umask", [](auto& s, auto&) { s.umask = 077; }},
                     Change{"limits", [](auto& s, auto&) { s.limits.nofile = 9; }},
+                    Change{"runtime", [](auto& s, auto&) { s.runtime = Runtime::external; }},
                     Change{"watchdog", [](auto& s, auto&) { s.liveness.type = ProbeType::notify; }},
                     Change{"listener_address", [](auto&, auto& l) { l[0].address.port = 81; }},
                     Change{"listener_protocol", [](auto&, auto& l) { l[1].protocol = Protocol::udp; }},
@@ -61,13 +62,30 @@ INSTANTIATE_TEST_SUITE_P(
     Digest, SameProcess,
     testing::Values(Change{"nothing", [](auto&, auto&) {}}, Change{"replicas", [](auto& s, auto&) { s.replicas = 7; }},
                     Change{"depends_on", [](auto& s, auto&) { s.depends_on = {"db"}; }}, Change{"enabled", [](auto& s, auto&) { s.enabled = false; }},
-                    Change{"balance", [](auto& s, auto&) { s.balance.strategy = Strategy::hash; }},
+                    Change{"balance", [](auto& s, auto&) { s.balance.strategy = "hash"; }},
+                    Change{"health", [](auto& s, auto&) { s.health.max_fails = 7; }},
+                    Change{"timeouts", [](auto& s, auto&) { s.timeouts.connect = 1; }},
+                    Change{"proxy_protocol", [](auto& s, auto&) { s.proxy_protocol = ProxyProtocol::v2; }},
                     Change{"readiness", [](auto& s, auto&) { s.readiness.type = ProbeType::http; }},
                     Change{"rollout", [](auto& s, auto&) { s.rollout.deadline = 1; }}, Change{"restart", [](auto& s, auto&) { s.restart.limit = 1; }},
                     Change{"stop", [](auto& s, auto&) { s.stop.kill_timeout = 1; }},
                     Change{"backlog", [](auto&, auto& l) { l[0].backlog = 1; }},
                     Change{"listener_order", [](auto&, auto& l) { std::swap(l[0], l[1]); }}),
     [](const auto& change) { return change.param.name; });
+
+// Instances would be replaced for nothing when the supervisor is upgraded.
+TEST(Digest, StaysWhatItIsInLaterVersions) {
+    EXPECT_EQ(revision_digest(base_spec(), listeners), "bb885349e71573ca");
+}
+
+TEST(Digest, OfAnExternalServiceIsAlwaysTheSame) {
+    ServiceSpec spec = base_spec();
+    spec.runtime = Runtime::external;
+    const std::string before = revision_digest(spec, listeners);
+    spec.version = "other";
+    spec.endpoints.push_back({});
+    EXPECT_EQ(revision_digest(spec, {}), before);
+}
 
 TEST(Replicas, AreTheOperatorsOrTheConfigurations) {
     Service service;

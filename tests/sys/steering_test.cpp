@@ -102,9 +102,9 @@ TEST(steering_table, a_successor_with_the_same_key_keeps_the_clients) {
 }
 
 TEST(steering_table, udp_flows_stay_together) {
-    EXPECT_EQ(mode_for({"dns", {}, Protocol::udp}, model::Strategy::round_robin), Mode::flow_hash);
-    EXPECT_EQ(mode_for({"web", {}, Protocol::http}, model::Strategy::round_robin), Mode::round_robin);
-    EXPECT_EQ(mode_for({"web", {}, Protocol::tcp}, model::Strategy::ip_hash), Mode::client_hash);
+    EXPECT_EQ(mode_for({"dns", {}, Protocol::udp}, "round_robin"), Mode::flow_hash);
+    EXPECT_EQ(mode_for({"web", {}, Protocol::http}, "round_robin"), Mode::round_robin);
+    EXPECT_EQ(mode_for({"web", {}, Protocol::tcp}, "ip_hash"), Mode::client_hash);
 }
 
 TEST_F(SteeringKernel, follows_the_weights_exactly) {
