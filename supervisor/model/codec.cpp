@@ -11,6 +11,7 @@
 #include <fmt/core.h>
 
 #include "model/configuration.h"
+#include "model/plugin.h"
 #include "model/route_table.h"
 #include "model/state.h"
 #include "model/upgrade.h"
@@ -148,6 +149,7 @@ BATON_CODEC(RouteTable);
 BATON_CODEC(Order);
 BATON_CODEC(Confirmation);
 BATON_CODEC(Program);
+BATON_CODEC(PluginReport);
 BATON_CODEC(Service);
 BATON_CODEC(Upgrade);
 BATON_CODEC(Configuration);
@@ -167,6 +169,7 @@ BATON_CODEC(std::vector<InstanceView>);
 BATON_CODEC(std::vector<ListenerView>);
 BATON_CODEC(std::vector<GenerationView>);
 BATON_CODEC(std::vector<RevisionView>);
+BATON_CODEC(std::vector<PluginReport>);
 BATON_CODEC(std::vector<NodeView>);
 BATON_CODEC(std::vector<WorkerView>);
 

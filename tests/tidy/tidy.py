@@ -19,6 +19,7 @@ ROOMS = {
     "keeper": {"sys", "base"},
     "run": {"sys", "model", "base"},
     "gateway": {"sys", "model", "base"},
+    "strategy": {"sys", "model", "base"},
     "engine": {"run", "gateway", "keeper", "sys", "config", "plan", "model", "base"},
     "admin": {"engine", "sys", "model", "base"},
     "worker": {"gateway", "sys", "model", "base"},
