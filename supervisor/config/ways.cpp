@@ -120,7 +120,9 @@ class Ways {
             const std::string near = suggestion(strategy, known);
             problem(draft_.services[i].keys, key, fmt::format("= {} is an unknown strategy{}", in_quotes(strategy), near.empty() ? "; there are " + listed(balancers_) : near));
         } else if (service.delivery == Delivery::inherit && !is_kernel_strategy(strategy)) {
-            problem(draft_.services[i].keys, key, fmt::format("= {} needs delivery = \"proxy\" or \"handoff\"; without a worker there are \"round_robin\", \"ip_hash\" and \"hash\"", in_quotes(strategy)));
+            problem(draft_.services[i].keys, key,
+                    fmt::format("= {} needs delivery = \"proxy\" or \"handoff\"; without a worker there are \"round_robin\", \"ip_hash\" and \"hash\"",
+                                in_quotes(strategy)));
         }
     }
 

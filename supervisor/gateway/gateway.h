@@ -16,11 +16,14 @@
 #include <vector>
 
 #include "base/log.h"
+#include "gateway/core.h"
 #include "gateway/counters.h"
+#include "gateway/door.h"
+#include "gateway/http_plane.h"
 #include "gateway/passing.h"
 #include "gateway/pool.h"
-#include "gateway/relay.h"
-#include "gateway/session.h"
+#include "gateway/tcp_plane.h"
+#include "model/balancer.h"
 #include "model/route_table.h"
 #include "sys/readiness.h"
 
@@ -28,15 +31,15 @@ namespace baton::gateway {
 
 class Gateway {
   public:
-    // `offset`: which of the endpoints is first picked; different for each worker.
-    Gateway(sys::Epoll epoll, Counters counters, Log& log, std::size_t offset);
-    ~Gateway();
+    // `worker`: its number among its like. `strategies` outlives this object, as the log does.
+    Gateway(sys::Epoll epoll, Counters counters, model::BalancerSource& strategies, Log& log, std::uint32_t worker);
 
     // `handler` is called when there is something to read. Both outlive this object.
     Result<void> watch(const sys::UniqueFd& fd, std::function<void()> handler);
 
-    // From here on connections are made by this table only. `listeners`: the sockets it has not had before.
-    void follow(const model::RouteTable& table, std::map<std::string, sys::UniqueFd> listeners);
+    // From here on connections are made by this table only. `descriptors`: what it has not had before of what the
+    // table names: listening sockets by their names, and access logs by their paths.
+    void follow(const model::RouteTable& table, std::map<std::string, sys::UniqueFd> descriptors);
     // Every connection goes to the worker at the other end.
     void give(sys::UniqueFd channel);
     void take(sys::UniqueFd channel);
@@ -44,70 +47,47 @@ class Gateway {
     void leave();
 
     void turn();
-    bool leaving() const { return leaving_; }
+    bool leaving() const { return core_.leaving; }
     // It was told to leave, and nothing is left.
     bool finished() const;
-    std::size_t open_sessions() const { return sessions_.size(); }
+    std::size_t open_sessions() const { return tcp_.count() + http_.count(); }
 
   private:
     void dispatch(const sys::Readiness& event);
-    void on_session(Session& session, Side side, const sys::Readiness& event);
-    void accept_from(Pool& pool);
-    bool watch(const Session& session, Side side);
+    void accept_from(Door& door);
+    void enter(const std::shared_ptr<Door>& door, Stream client, const ClientAddress& address);
     void settle_accepting();
-    void stop_accepting(Pool& pool);
-
-    Session& add(Session session);
-    void connect(Session& session);
-    void connected(Session& session);
-    void unreachable(Session& session);
-    void wait_for_instance(Session& session);
-    void move(Session& session, Side side);
-    void conclude(Session& session, Side moved, Relay::Outcome outcome);
-    void close(Session& session, bool broken);
-    void detach(Session& session);
-    void uncount(Session& session);
-
-    Millis half_closed_wait() const;
-    void queue(Session& session, std::list<Session*>& queue, Millis wait);
-    void unqueue(Session& session);
+    void stop_accepting(Door& door);
+    void assign(const model::RouteTable& table);
     void on_time();
-    void retry_waiting();
     int patience() const;
 
     void give_some();
+    bool give_one();
     void hear_heir();
     void arrived();
     void lose_heir(const std::string& why);
     void take_some(std::list<Taker>::iterator taker);
+    void take_one(Passed passed);
 
-    sys::Epoll epoll_;
-    Counters counters_;
-    Totals& totals_;
-    Log& log_;
-    Relay relay_;
-    std::size_t offset_;
+    Core core_;
+    model::BalancerSource& strategies_;
+    std::uint32_t worker_;
+    TcpPlane tcp_;
+    HttpPlane http_;
     std::size_t most_sessions_ = SIZE_MAX;  // until there is a table
-    Millis now_;
-    std::map<std::string, std::unique_ptr<Pool>> pools_;
+    std::map<std::string, std::shared_ptr<Door>> doors_;  // by the listening socket's name
+    std::map<std::pair<std::string, std::string>, std::shared_ptr<Pool>> pools_;  // by listening socket and service
+    std::map<std::string, std::shared_ptr<AccessLog>> access_logs_;               // by path
     std::set<std::uint64_t> present_;  // endpoints of the table
-    std::vector<std::unique_ptr<Session>> sessions_;
-    // Those that ended in this turn: an event that was fetched with theirs may still name them.
-    std::vector<std::unique_ptr<Session>> ended_;
-    std::vector<std::unique_ptr<Pool>> left_;
-    std::vector<std::pair<Session*, Side>> again_;
-    // Those with a deadline, the earliest first: each list has one length of wait.
-    std::list<Session*> connecting_;
-    std::list<Session*> waiting_;
-    std::list<Session*> half_closed_;
-    Millis next_retry_ = never;
+    // Doors that an event of this turn may still name.
+    std::vector<std::shared_ptr<Door>> left_;
     std::vector<std::pair<const sys::UniqueFd*, std::function<void()>>> watched_;
     std::optional<Giver> giver_;
     sys::UniqueFd next_heir_;
     // The counters of what was given and the other worker has not confirmed yet.
     std::deque<std::uint64_t*> on_their_way_;
     std::list<Taker> takers_;
-    bool leaving_ = false;
     bool full_said_ = false;
 };
 

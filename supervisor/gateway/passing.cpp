@@ -8,20 +8,24 @@
 
 namespace baton::gateway {
 
-void Giver::add(Session session, const std::string& pool) {
+void Giver::add(Passed passed) {
     PassedHead head;
-    head.endpoint = session.endpoint;
+    head.endpoint = passed.endpoint;
     const auto left = [](const Leg& leg) { return leg.unsent ? leg.unsent->bytes.size() - leg.unsent->from : 0; };
-    head.for_upstream = left(session.upstream);
-    head.for_client = left(session.client);
-    head.client_ended = session.client.ended;
-    head.client_told = session.client.told;
-    head.upstream_ended = session.upstream.ended;
-    head.upstream_told = session.upstream.told;
+    head.for_upstream = left(passed.upstream);
+    head.for_client = left(passed.client);
+    head.client_ended = passed.client.ended;
+    head.client_told = passed.client.told;
+    head.upstream_ended = passed.upstream.ended;
+    head.upstream_told = passed.upstream.told;
+    head.upstream_deaf = passed.upstream.deaf;
+    head.address_size = passed.address.size;
+    head.address_port = passed.address.port;
+    head.address = passed.address.bytes;
     std::string bytes(reinterpret_cast<const char*>(&head), sizeof(head));
-    messages_.push_back({bytes + pool, std::move(session.client.socket), std::move(session.upstream.socket)});
-    if (session.upstream.unsent) add_pieces(*session.upstream.unsent);
-    if (session.client.unsent) add_pieces(*session.client.unsent);
+    messages_.push_back({bytes + passed.listener, passed.client.stream.take_socket(), passed.upstream.stream.take_socket()});
+    if (passed.upstream.unsent) add_pieces(*passed.upstream.unsent);
+    if (passed.client.unsent) add_pieces(*passed.client.unsent);
 }
 
 void Giver::add_pieces(const Unsent& unsent) {
@@ -60,10 +64,10 @@ Result<void> Taker::confirm(std::size_t count) {
     return sys::send_message(channel_, std::string(reinterpret_cast<const char*>(&number), sizeof(number)));
 }
 
-Result<std::optional<Taker::Taken>> Taker::take() {
+Result<std::optional<Passed>> Taker::take() {
     for (;;) {
         auto received = sys::receive_message(channel_);
-        if (!received && received.error().code() == EAGAIN) return std::optional<Taken>();
+        if (!received && received.error().code() == EAGAIN) return std::optional<Passed>();
         if (!received) return received.error();
         if (received->bytes.empty()) {
             ended_ = !partial_;
@@ -72,7 +76,7 @@ Result<std::optional<Taker::Taken>> Taker::take() {
         auto read = partial_ ? add_piece(received->bytes) : begin(std::move(*received));
         if (!read) return read.error();
         if (for_upstream_ > 0 || for_client_ > 0) continue;
-        std::optional<Taken> whole = std::move(partial_);
+        std::optional<Passed> whole = std::move(partial_);
         partial_.reset();
         return whole;
     }
@@ -89,16 +93,18 @@ Result<void> Taker::begin(sys::Received received) {
     const std::size_t wanted = head.endpoint == 0 ? 1 : 2;
     const bool fits = head.for_upstream <= limits::relay_buffer_bytes && head.for_client <= limits::relay_buffer_bytes;
     if (received.descriptors.size() != wanted || !fits) return failed("a passed connection is malformed");
-    Taken& taken = partial_.emplace();
-    taken.pool = bytes.substr(size);
-    taken.session.client.socket = std::move(received.descriptors[0]);
-    if (wanted == 2) taken.session.upstream.socket = std::move(received.descriptors[1]);
-    taken.session.endpoint = head.endpoint;
-    taken.session.state = wanted == 2 ? SessionState::relaying : SessionState::waiting;
-    taken.session.client.ended = head.client_ended != 0;
-    taken.session.client.told = head.client_told != 0;
-    taken.session.upstream.ended = head.upstream_ended != 0;
-    taken.session.upstream.told = head.upstream_told != 0;
+    if (head.address_size != 0 && head.address_size != 4 && head.address_size != 16) return failed("a passed connection's address is malformed");
+    Passed& passed = partial_.emplace();
+    passed.listener = bytes.substr(size);
+    passed.client.stream = Stream(std::move(received.descriptors[0]));
+    if (wanted == 2) passed.upstream.stream = Stream(std::move(received.descriptors[1]));
+    passed.endpoint = head.endpoint;
+    passed.address = ClientAddress(std::span(head.address).first(head.address_size), head.address_port);
+    passed.upstream.deaf = head.upstream_deaf != 0;
+    passed.client.ended = head.client_ended != 0;
+    passed.client.told = head.client_told != 0;
+    passed.upstream.ended = head.upstream_ended != 0;
+    passed.upstream.told = head.upstream_told != 0;
     for_upstream_ = head.for_upstream;
     for_client_ = head.for_client;
     return {};
@@ -106,7 +112,7 @@ Result<void> Taker::begin(sys::Received received) {
 
 Result<void> Taker::add_piece(const std::string& bytes) {
     std::uint64_t& left = for_upstream_ > 0 ? for_upstream_ : for_client_;
-    Leg& leg = for_upstream_ > 0 ? partial_->session.upstream : partial_->session.client;
+    Leg& leg = for_upstream_ > 0 ? partial_->upstream : partial_->client;
     if (bytes.size() > left) return failed("a passed connection has too many bytes");
     if (!leg.unsent) leg.unsent = std::make_unique<Unsent>();
     leg.unsent->bytes.insert(leg.unsent->bytes.end(), bytes.begin(), bytes.end());

@@ -8,6 +8,7 @@
 // pieces of at most limits::passed_piece_bytes: those for the instance first.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <deque>
 #include <memory>
@@ -31,6 +32,20 @@ struct PassedHead {
     std::uint32_t client_told = 0;
     std::uint32_t upstream_ended = 0;
     std::uint32_t upstream_told = 0;
+    std::uint32_t upstream_deaf = 0;
+    std::uint16_t address_size = 0;       // the client's, which a PROXY header may have told
+    std::uint16_t address_port = 0;
+    std::array<std::uint8_t, 16> address{};
+};
+
+// What goes over. Of an HTTP client that waits for nothing there is no instance, and what was read of it is
+// what is not sent to one yet.
+struct Passed {
+    std::string listener;        // the name of the listening socket
+    std::uint64_t endpoint = 0;  // 0: no instance was picked yet
+    Leg client;
+    Leg upstream;
+    ClientAddress address;
 };
 
 // The side that gives. Nothing is lost when the other one is slow: flush() again when there is room.
@@ -39,8 +54,8 @@ class Giver {
     explicit Giver(sys::UniqueFd channel) : channel_(std::move(channel)) {}
     const sys::UniqueFd& channel() const { return channel_; }
 
-    // The session is the other's from here on.
-    void add(Session session, const std::string& pool);
+    // The connection is the other's from here on.
+    void add(Passed passed);
     bool empty() const { return messages_.empty(); }
     // An Error with code() EAGAIN: there is no room now. Any other: the other side is gone.
     Result<void> flush();
@@ -66,17 +81,13 @@ class Taker {
     explicit Taker(sys::UniqueFd channel) : channel_(std::move(channel)) {}
     const sys::UniqueFd& channel() const { return channel_; }
 
-    struct Taken {
-        Session session;  // waiting, or relaying where it has an endpoint
-        std::string pool;
-    };
     // Tells the giver that so many have arrived.
     Result<void> confirm(std::size_t count);
     // Why take() failed: the giver has given everything and ended.
     bool ended() const { return ended_; }
     bool paused = false;  // there is no room for more connections
     // The next whole connection; none: not now. An Error: the giver has ended, or does not speak properly.
-    Result<std::optional<Taken>> take();
+    Result<std::optional<Passed>> take();
 
   private:
     Result<void> begin(sys::Received received);
@@ -84,7 +95,7 @@ class Taker {
 
     sys::UniqueFd channel_;
     bool ended_ = false;
-    std::optional<Taken> partial_;
+    std::optional<Passed> partial_;
     std::uint64_t for_upstream_ = 0;  // bytes that are still to come
     std::uint64_t for_client_ = 0;
 };

@@ -8,16 +8,14 @@
 
 namespace baton::gateway {
 
-Relay::Relay(sys::Epoll& epoll, Totals& totals) : epoll_(epoll), totals_(totals), buffer_(limits::relay_buffer_bytes) {}
-
 Relay::Outcome Relay::move(Session& session, Side side) {
     Leg& from = session.leg(side);
     Leg& to = session.other(side);
-    std::uint64_t& moved = side == Side::client ? totals_.to_instances : totals_.to_clients;
+    std::uint64_t& moved = side == Side::client ? core_.totals.to_instances : core_.totals.to_clients;
     std::size_t turn = 0;
     while (from.readable && !to.unsent) {
         if (turn >= limits::relay_turn_bytes) return Outcome::more;
-        const sys::Transfer got = sys::read_stream(from.socket, buffer_);
+        const sys::Transfer got = from.stream.read(core_.buffer);
         if (got.error == EAGAIN) {
             from.readable = false;
             break;
@@ -34,7 +32,7 @@ Relay::Outcome Relay::move(Session& session, Side side) {
             if (!write(session, other(side), got.bytes)) return refused(session, other(side));
         }
         // Less than there was room for is all there was; what comes next is told.
-        if (got.bytes < buffer_.size() && !from.ending && !from.careful) from.readable = false;
+        if (got.bytes < core_.buffer.size() && !from.ending && !from.careful) from.readable = false;
     }
     return pass_end(session, side);
 }
@@ -42,15 +40,15 @@ Relay::Outcome Relay::move(Session& session, Side side) {
 // The first bytes of the buffer. What is not taken at once is kept, and its leg is watched for room.
 bool Relay::write(Session& session, Side side, std::size_t size) {
     Leg& to = session.leg(side);
-    const std::span<const char> bytes(buffer_.data(), size);
-    const sys::Transfer put = sys::write_stream(to.socket, bytes);
+    const std::string_view bytes(core_.buffer.data(), size);
+    const sys::Transfer put = to.stream.write(bytes);
     if (put.error != 0 && put.error != EAGAIN) return false;
     if (put.bytes == bytes.size()) return true;
     to.unsent = std::make_unique<Unsent>();
     to.unsent->bytes.assign(bytes.begin() + static_cast<std::ptrdiff_t>(put.bytes), bytes.end());
     // Streams are watched for room from the first time that there was none: before that, a unix socket would
     // wake the worker each time its peer has read. One that is not watched at all yet will be for this too.
-    if (!std::exchange(to.writing, true)) static_cast<void>(epoll_.change(to.socket, sys::Epoll::Watch::stream_writing, token_of(session, side)));
+    if (!std::exchange(to.writing, true)) static_cast<void>(core_.epoll.change(to.stream.socket(), sys::Epoll::Watch::stream_writing, token_of(session, side)));
     return true;
 }
 
@@ -71,7 +69,7 @@ Relay::Outcome Relay::pass_end(Session& session, Side side) const {
     Leg& to = session.other(side);
     if (from.ended && to.ended && !from.unsent && !to.unsent) return Outcome::over;
     if (!from.ended || to.unsent || to.told) return Outcome::idle;
-    sys::end_output(to.socket);
+    to.stream.end_output();
     to.told = true;
     return Outcome::idle;
 }
@@ -81,7 +79,7 @@ Relay::Outcome Relay::flush(Session& session, Side side) {
     if (!to.unsent) return Outcome::idle;
     Unsent& unsent = *to.unsent;
     while (unsent.from < unsent.bytes.size()) {
-        const sys::Transfer put = sys::write_stream(to.socket, std::span<const char>(unsent.bytes).subspan(unsent.from));
+        const sys::Transfer put = to.stream.write(std::string_view(unsent.bytes.data(), unsent.bytes.size()).substr(unsent.from));
         if (put.error == EAGAIN) return Outcome::idle;
         if (put.error != 0) return refused(session, side);
         unsent.from += put.bytes;

@@ -1,18 +1,14 @@
 // Moves bytes between the two sides of a session, as far as they can be read and written at this moment.
 #pragma once
 
-#include <span>
-#include <vector>
-
-#include "gateway/counters.h"
+#include "gateway/core.h"
 #include "gateway/session.h"
-#include "sys/readiness.h"
 
 namespace baton::gateway {
 
 class Relay {
   public:
-    Relay(sys::Epoll& epoll, Totals& totals);
+    explicit Relay(Core& core) : core_(core) {}
 
     // idle: nothing can be done now. more: it had its turn. over: both sides have sent and got their last.
     // broken: a side is gone; the other must hear of it.
@@ -27,9 +23,7 @@ class Relay {
     Outcome refused(Session& session, Side side);
     Outcome pass_end(Session& session, Side side) const;
 
-    sys::Epoll& epoll_;
-    Totals& totals_;
-    std::vector<char> buffer_;
+    Core& core_;
 };
 
 }  // namespace baton::gateway

@@ -12,25 +12,23 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <list>
 #include <memory>
 #include <vector>
 
+#include <boost/intrusive/list.hpp>
+
 #include "base/time.h"
-#include "sys/descriptor.h"
+#include "gateway/handler.h"
+#include "gateway/pool.h"
+#include "gateway/stream.h"
+#include "gateway/unsent.h"
 
 namespace baton::gateway {
 
-struct Pool;
-
-// Bytes that a stream did not take yet.
-struct Unsent {
-    std::vector<char> bytes;
-    std::size_t from = 0;
-};
+class TcpPlane;
 
 struct Leg {
-    sys::UniqueFd socket;
+    Stream stream;
     std::unique_ptr<Unsent> unsent;  // to be written to it
     bool readable = false;           // there may be something to read
     bool ending = false;             // the kernel said that nothing follows what is there to read
@@ -46,18 +44,20 @@ enum class SessionState : std::uint8_t { waiting, connecting, relaying, closed }
 enum class Side : std::uint8_t { client = 1, upstream = 2 };
 inline Side other(Side side) { return side == Side::client ? Side::upstream : Side::client; }
 
-struct Session {
+struct Session final : public Timed {
+    void on_deadline() override;
+
+    TcpPlane* plane = nullptr;
     Leg client;
     Leg upstream;
-    Pool* pool = nullptr;               // null once the pool has left the table
+    std::shared_ptr<Pool> pool;
     std::uint64_t endpoint = 0;
     std::uint64_t* counter = nullptr;   // open connections of the endpoint
+    std::unique_ptr<Pick> pick;         // what an instance is picked by, until there is one
     Millis since = 0;                   // when it was accepted
-    Millis due = never;                 // when its present wait is over
-    std::list<Session*>* queue = nullptr;  // of those with a deadline, it is in this
-    std::list<Session*>::iterator place;
+    boost::intrusive::list_member_hook<AutoUnlink> waiting;
     std::uint32_t index = 0;            // in the list of all
-    std::uint16_t tried = 0;            // endpoints that could not be reached, in a row
+    std::vector<std::uint64_t> tried;   // endpoints that could not be reached, in a row
     SessionState state = SessionState::waiting;
     bool upstream_watched = false;
 

@@ -69,6 +69,16 @@ Result<std::size_t> read_some(const UniqueFd& fd, std::span<char> buffer) {
     return static_cast<std::size_t>(got);
 }
 
+int append(const UniqueFd& file, std::string_view bytes) {
+    while (!bytes.empty()) {
+        const ssize_t put = ::write(file.get(), bytes.data(), bytes.size());
+        if (put < 0 && errno == EINTR) continue;
+        if (put <= 0) return put < 0 ? errno : ENOSPC;
+        bytes.remove_prefix(static_cast<std::size_t>(put));
+    }
+    return 0;
+}
+
 Result<Pipe> make_pipe() {
     std::array<int, 2> ends{};
     if (::pipe2(ends.data(), O_CLOEXEC) != 0) return Error::system("create a pipe", errno);

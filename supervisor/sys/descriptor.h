@@ -47,6 +47,9 @@ Result<std::string> read_all(const UniqueFd& fd, std::size_t limit);
 // What is there, at most the whole buffer; 0 at the end of the stream. An Error with code() EAGAIN: nothing now.
 Result<std::size_t> read_some(const UniqueFd& fd, std::span<char> buffer);
 
+// Adds to a file that was opened for appending: 0, or the errno after which the rest was dropped.
+int append(const UniqueFd& file, std::string_view bytes);
+
 struct Pipe {
     UniqueFd read_end;   // non-blocking
     UniqueFd write_end;  // blocking, for a child

@@ -54,7 +54,7 @@ std::span<const Readiness> Epoll::wait(int timeout_ms) {
         const std::uint32_t flags = events[i].events;
         const bool broken = (flags & (EPOLLHUP | EPOLLERR)) != 0;
         ready_.push_back({events[i].data.u64, broken || (flags & (EPOLLIN | EPOLLRDHUP)) != 0, broken || (flags & EPOLLOUT) != 0,
-                          broken || (flags & EPOLLRDHUP) != 0, (flags & EPOLLPRI) != 0});
+                          broken || (flags & EPOLLRDHUP) != 0, broken, (flags & EPOLLPRI) != 0});
     }
     return ready_;
 }

@@ -18,6 +18,7 @@ struct Readiness {
     bool readable = false;
     bool writable = false;
     bool ended = false;  // the other side will send no more, or the stream is broken
+    bool broken = false; // both directions are over: it was reset, or it failed
     bool urgent = false; // there is urgent data: one read does not take all that is there
 };
 

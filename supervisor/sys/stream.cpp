@@ -5,8 +5,12 @@
 #include <netinet/tcp.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 
+#include <array>
 #include <cerrno>
+
+#include "base/check.h"
 
 namespace baton::sys {
 
@@ -26,9 +30,28 @@ Transfer write_stream(const UniqueFd& socket, std::span<const char> bytes) {
     }
 }
 
-Accepted accept_stream(const UniqueFd& listener) {
+Transfer write_pieces(const UniqueFd& socket, std::span<const std::string_view> pieces) {
+    std::array<iovec, 8> parts{};
+    msghdr message{};
+    message.msg_iov = parts.data();
+    for (const std::string_view piece : pieces) {
+        if (piece.empty()) continue;
+        CHECK(message.msg_iovlen < parts.size());
+        parts[message.msg_iovlen++] = {const_cast<char*>(piece.data()), piece.size()};  // NOLINT: the kernel only reads it
+    }
+    if (message.msg_iovlen == 0) return {};
     for (;;) {
-        UniqueFd socket(::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+        const ssize_t put = ::sendmsg(socket.get(), &message, MSG_NOSIGNAL);
+        if (put >= 0) return {static_cast<std::size_t>(put), 0};
+        if (errno != EINTR) return {0, errno == EWOULDBLOCK ? EAGAIN : errno};
+    }
+}
+
+Accepted accept_stream(const UniqueFd& listener, SocketAddress* from) {
+    for (;;) {
+        if (from != nullptr) from->length = sizeof(from->storage);
+        auto* const address = from == nullptr ? nullptr : reinterpret_cast<sockaddr*>(&from->storage);
+        UniqueFd socket(::accept4(listener.get(), address, from == nullptr ? nullptr : &from->length, SOCK_CLOEXEC | SOCK_NONBLOCK));
         if (socket.valid()) return {std::move(socket), 0};
         switch (errno) {
             case EINTR:

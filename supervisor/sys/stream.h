@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <span>
+#include <string_view>
 
 #include "sys/descriptor.h"
 #include "sys/sockaddr.h"
@@ -17,14 +18,16 @@ struct Transfer {
 };
 Transfer read_stream(const UniqueFd& socket, std::span<char> buffer);
 Transfer write_stream(const UniqueFd& socket, std::span<const char> bytes);
+// The same for several pieces, one after the other; at most 8.
+Transfer write_pieces(const UniqueFd& socket, std::span<const std::string_view> pieces);
 
 // error EAGAIN: nobody waits; EMFILE, ENFILE, ENOBUFS, ENOMEM: not now, though somebody may. A client that
-// gave up while it waited is skipped.
+// gave up while it waited is skipped. `from`: gets the client's address.
 struct Accepted {
     UniqueFd socket;
     int error = 0;
 };
-Accepted accept_stream(const UniqueFd& listener);
+Accepted accept_stream(const UniqueFd& listener, SocketAddress* from = nullptr);
 
 // error EINPROGRESS: the stream is writable when the outcome is there, which connect_error tells. EAGAIN: a
 // unix socket's queue is full. A tcp stream sends without delay (TCP_NODELAY).

@@ -11,6 +11,7 @@
 #include "gateway/gateway.h"
 #include "model/codec.h"
 #include "model/route_table.h"
+#include "strategy/library.h"
 #include "sys/channel.h"
 #include "sys/readiness.h"
 #include "sys/process.h"
@@ -25,7 +26,11 @@ constexpr int image_descriptor = 5;
 class Worker {
   public:
     Worker(Log& log, sys::Epoll epoll, gateway::Counters counters, sys::UniqueFd channel, sys::UniqueFd signals)
-        : log_(log), channel_(std::move(channel)), signals_(std::move(signals)), gateway_(std::move(epoll), std::move(counters), log, offset()) {}
+        : log_(log),
+          channel_(std::move(channel)),
+          signals_(std::move(signals)),
+          strategies_(nullptr, [&log](LogLevel level, std::string_view plugin, std::string_view line) { log.write(level, plugin, line); }),
+          gateway_(std::move(epoll), std::move(counters), strategies_, log, number()) {}
 
     int run() {
         const auto by_master = gateway_.watch(channel_, [this] { read_orders(); });
@@ -39,10 +44,10 @@ class Worker {
     }
 
   private:
-    // Neighbours begin with different endpoints.
-    static std::size_t offset() {
+    // Among its like: neighbours begin with different endpoints.
+    static std::uint32_t number() {
         const char* text = std::getenv("BATON_WORKER");
-        return text == nullptr ? 0 : std::strtoul(text, nullptr, 10);
+        return text == nullptr ? 0 : static_cast<std::uint32_t>(std::strtoul(text, nullptr, 10));
     }
 
     void end(int status) {
@@ -113,6 +118,7 @@ class Worker {
     Log& log_;
     sys::UniqueFd channel_;
     sys::UniqueFd signals_;
+    strategy::Library strategies_;
     gateway::Gateway gateway_;
     std::map<std::string, sys::UniqueFd> listeners_;  // until the table that needs them is here
     std::uint64_t revision_ = 0;

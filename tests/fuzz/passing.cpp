@@ -17,12 +17,10 @@ namespace {
 
 using namespace baton;
 
-void look_at(const gateway::Taker::Taken& taken) {
-    const gateway::Session& session = taken.session;
-    CHECK(session.client.socket.valid());
-    CHECK(session.upstream.socket.valid() == (session.endpoint != 0));
-    CHECK((session.state == gateway::SessionState::relaying) == (session.endpoint != 0));
-    for (const gateway::Leg* leg : {&session.client, &session.upstream}) {
+void look_at(const gateway::Passed& taken) {
+    CHECK(taken.client.stream.socket().valid());
+    CHECK(taken.upstream.stream.socket().valid() == (taken.endpoint != 0));
+    for (const gateway::Leg* leg : {&taken.client, &taken.upstream}) {
         CHECK(!leg->unsent || (leg->unsent->bytes.size() <= limits::relay_buffer_bytes && leg->unsent->from == 0));
     }
 }

@@ -6,6 +6,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 
 #include "base/gateway_limits.h"
@@ -79,9 +80,18 @@ Wire connect_to(const model::Address& address) {
     return wire;
 }
 
-void Running::follow(std::uint64_t revision, std::vector<model::Route> routes, std::map<std::string, sys::UniqueFd> listeners) const {
+void Running::follow(std::uint64_t revision, std::vector<model::Route> routes, std::map<std::string, sys::UniqueFd> listeners,
+                     model::Protocol protocol) const {
     model::RouteTable table;
     table.revision = revision;
+    for (const model::Route& route : routes) {
+        const auto same = [&](const model::Entrance& entrance) { return entrance.listener == route.listener; };
+        if (std::any_of(table.entrances.begin(), table.entrances.end(), same)) continue;
+        model::Entrance entrance;
+        entrance.listener = entrance.name = route.listener;
+        entrance.protocol = protocol;
+        table.entrances.push_back(std::move(entrance));
+    }
     table.routes = std::move(routes);
     gateway->follow(table, std::move(listeners));
 }
@@ -90,11 +100,11 @@ Loop::Loop() : always_(::eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK)) {
     static_cast<void>(log_.open("", LogFormat::text, LogLevel::off));
 }
 
-Running& Loop::start(std::size_t offset, bool awake) {
+Running& Loop::start(std::uint32_t worker, bool awake) {
     auto file = Counters::create();
     auto made = std::make_unique<Running>();
     made->counters = std::make_unique<Counters>(std::move(*Counters::open(*file)));
-    made->gateway = std::make_unique<Gateway>(std::move(*sys::Epoll::create(limits::gateway_events)), std::move(*Counters::open(*file)), log_, offset);
+    made->gateway = std::make_unique<Gateway>(std::move(*sys::Epoll::create(limits::gateway_events)), std::move(*Counters::open(*file)), turns_source_, log_, worker);
     EXPECT_TRUE(!awake || made->gateway->watch(always_, [] {}));
     running_.push_back(std::move(made));
     return *running_.back();
@@ -147,7 +157,14 @@ model::Route route(const std::string& listener, std::vector<std::pair<std::uint6
     model::Route made;
     made.listener = listener;
     made.service = "web";
-    for (auto& [id, address] : endpoints) made.endpoints.push_back({id, "web/" + std::to_string(id), std::move(address), 1});
+    made.timeouts.tunnel = 0;
+    for (auto& [id, address] : endpoints) {
+        model::Endpoint endpoint;
+        endpoint.id = id;
+        endpoint.name = "web/" + std::to_string(id);
+        endpoint.address = std::move(address);
+        made.endpoints.push_back(std::move(endpoint));
+    }
     return made;
 }
 

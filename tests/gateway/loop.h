@@ -11,6 +11,7 @@
 
 #include "base/log.h"
 #include "gateway/gateway.h"
+#include "turns.h"
 #include "model/route_table.h"
 #include "sys/sockaddr.h"
 #include "sys/stream.h"
@@ -49,14 +50,16 @@ struct Running {
     std::unique_ptr<Counters> counters;
     const Totals& totals() const { return counters->totals(); }
     std::uint64_t open_to(std::uint64_t endpoint) const { return counters->open_connections(endpoint); }
-    void follow(std::uint64_t revision, std::vector<model::Route> routes, std::map<std::string, sys::UniqueFd> listeners = {}) const;
+    // Each listener of the routes is one for streams, or for HTTP.
+    void follow(std::uint64_t revision, std::vector<model::Route> routes, std::map<std::string, sys::UniqueFd> listeners = {},
+                model::Protocol protocol = model::Protocol::tcp) const;
 };
 
 class Loop : public testing::Test {
   protected:
     Loop();
     // One that is not `awake` waits in its turns as a worker does.
-    Running& start(std::size_t offset = 0, bool awake = true);
+    Running& start(std::uint32_t worker = 0, bool awake = true);
     void end(const Running& running);
     // Everybody's turn, until it is so. False: it did not come to be.
     bool until(const std::function<bool()>& so, Millis at_most = 5'000);
@@ -73,6 +76,7 @@ class Loop : public testing::Test {
     bool completes(Wire& from, Wire& to, const std::string& bytes, const std::string& whole);
 
     Log log_{"test"};
+    TurnsSource turns_source_;
     sys::UniqueFd always_;  // readable: a turn waits for nothing
     std::vector<std::unique_ptr<Running>> running_;
 };

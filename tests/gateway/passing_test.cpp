@@ -62,15 +62,15 @@ class Passing : public testing::Test {
     void send(const std::string& bytes, const std::vector<int>& descriptors) { ASSERT_TRUE(sys::send_message(channel_, bytes, descriptors)); }
     static std::string bytes_of(const PassedHead& head) { return {reinterpret_cast<const char*>(&head), sizeof(head)}; }
     // Both of its descriptors lead here.
-    Session relaying(Ends& client, Ends& upstream) {
-        Session session;
+    Passed relaying(Ends& client, Ends& upstream, const std::string& listener) {
+        Passed passed;
         client = stream();
         upstream = stream();
-        session.client.socket = std::move(client.theirs);
-        session.upstream.socket = std::move(upstream.theirs);
-        session.endpoint = 42;
-        session.state = SessionState::relaying;
-        return session;
+        passed.listener = listener;
+        passed.client.stream = Stream(std::move(client.theirs));
+        passed.upstream.stream = Stream(std::move(upstream.theirs));
+        passed.endpoint = 42;
+        return passed;
     }
 
     sys::UniqueFd channel_;
@@ -80,20 +80,21 @@ class Passing : public testing::Test {
 TEST_F(Passing, AWaitingClientArrivesAlone) {
     Giver giver(std::move(channel_));
     EXPECT_TRUE(giver.empty());
-    Session session;
+    Passed passed;
     Ends client = stream();
-    session.client.socket = std::move(client.theirs);
-    giver.add(std::move(session), "shared/tcp4:127.0.0.1:80");
+    passed.client.stream = Stream(std::move(client.theirs));
+    passed.listener = "shared/tcp4:127.0.0.1:80";
+    giver.add(std::move(passed));
     EXPECT_FALSE(giver.empty());
     ASSERT_TRUE(giver.flush());
     EXPECT_TRUE(giver.empty());
     auto taken = taker_->take();
     ASSERT_TRUE(taken && *taken);
-    EXPECT_EQ((*taken)->pool, "shared/tcp4:127.0.0.1:80");
-    EXPECT_EQ((*taken)->session.state, SessionState::waiting);
-    EXPECT_TRUE((*taken)->session.client.socket.valid());
-    EXPECT_FALSE((*taken)->session.upstream.socket.valid());
-    ASSERT_EQ(::send((*taken)->session.client.socket.get(), "x", 1, 0), 1);
+    EXPECT_EQ((*taken)->listener, "shared/tcp4:127.0.0.1:80");
+    EXPECT_EQ((*taken)->endpoint, 0U);
+    EXPECT_TRUE((*taken)->client.stream.socket().valid());
+    EXPECT_FALSE((*taken)->upstream.stream.socket().valid());
+    ASSERT_EQ(::send((*taken)->client.stream.socket().get(), "x", 1, 0), 1);
     char got = 0;
     EXPECT_EQ(::recv(client.mine.get(), &got, 1, 0), 1);
     taken = taker_->take();
@@ -106,14 +107,14 @@ TEST_F(Passing, BytesAndFlagsArriveWhole) {
     const std::string for_client = pattern(limits::passed_piece_bytes, 2);
     Ends client;
     Ends upstream;
-    Session session = relaying(client, upstream);
-    session.upstream.unsent = unsent("written already" + for_upstream, 15);
-    session.client.unsent = unsent(for_client);
-    session.client.ended = session.upstream.told = true;
+    Passed passed = relaying(client, upstream, "pool");
+    passed.upstream.unsent = unsent("written already" + for_upstream, 15);
+    passed.client.unsent = unsent(for_client);
+    passed.client.ended = passed.upstream.told = true;
     Giver giver(std::move(channel_));
-    giver.add(std::move(session), "pool");
-    giver.add(relaying(client, upstream), "");
-    std::vector<Taker::Taken> all;
+    giver.add(std::move(passed));
+    giver.add(relaying(client, upstream, ""));
+    std::vector<Passed> all;
     for (int i = 0; i < 100 && all.size() < 2; ++i) {
         const auto flushed = giver.flush();
         ASSERT_TRUE(flushed || flushed.error().code() == EAGAIN);
@@ -122,14 +123,13 @@ TEST_F(Passing, BytesAndFlagsArriveWhole) {
         if (*taken) all.push_back(std::move(**taken));
     }
     ASSERT_EQ(all.size(), 2U);
-    EXPECT_EQ(text_of(all[0].session.upstream), for_upstream);
-    EXPECT_EQ(text_of(all[0].session.client), for_client);
-    EXPECT_TRUE(all[0].session.client.ended && all[0].session.upstream.told);
-    EXPECT_FALSE(all[0].session.client.told || all[0].session.upstream.ended);
-    EXPECT_EQ(all[0].session.endpoint, 42U);
-    EXPECT_EQ(all[0].session.state, SessionState::relaying);
-    EXPECT_EQ(all[1].pool, "");
-    EXPECT_FALSE(all[1].session.client.unsent || all[1].session.upstream.unsent);
+    EXPECT_EQ(text_of(all[0].upstream), for_upstream);
+    EXPECT_EQ(text_of(all[0].client), for_client);
+    EXPECT_TRUE(all[0].client.ended && all[0].upstream.told);
+    EXPECT_FALSE(all[0].client.told || all[0].upstream.ended);
+    EXPECT_EQ(all[0].endpoint, 42U);
+    EXPECT_EQ(all[1].listener, "");
+    EXPECT_FALSE(all[1].client.unsent || all[1].upstream.unsent);
 }
 
 TEST_F(Passing, NothingIsLostWhenTheOtherSideIsSlow) {
@@ -137,9 +137,10 @@ TEST_F(Passing, NothingIsLostWhenTheOtherSideIsSlow) {
     std::vector<Ends> clients;
     for (int i = 0; i < 300; ++i) {
         clients.push_back(stream());
-        Session session;
-        session.client.socket = std::move(clients.back().theirs);
-        giver.add(std::move(session), std::string(10'000, 'p') + std::to_string(i));
+        Passed passed;
+        passed.client.stream = Stream(std::move(clients.back().theirs));
+        passed.listener = std::string(10'000, 'p') + std::to_string(i);
+        giver.add(std::move(passed));
     }
     bool was_full = false;
     int arrived = 0;
@@ -151,7 +152,7 @@ TEST_F(Passing, NothingIsLostWhenTheOtherSideIsSlow) {
         }
         auto taken = taker_->take();
         ASSERT_TRUE(taken && *taken);
-        ASSERT_EQ((*taken)->pool.substr(10'000), std::to_string(arrived));
+        ASSERT_EQ((*taken)->listener.substr(10'000), std::to_string(arrived));
         ++arrived;
     }
     EXPECT_TRUE(was_full);
@@ -161,10 +162,11 @@ TEST_F(Passing, NothingIsLostWhenTheOtherSideIsSlow) {
 TEST_F(Passing, AGiverWithoutATakerIsTold) {
     taker_.reset();
     Giver giver(std::move(channel_));
-    Session session;
+    Passed passed;
     Ends client = stream();
-    session.client.socket = std::move(client.theirs);
-    giver.add(std::move(session), "");
+    passed.client.stream = Stream(std::move(client.theirs));
+    passed.listener = "";
+    giver.add(std::move(passed));
     const auto flushed = giver.flush();
     ASSERT_FALSE(flushed);
     EXPECT_NE(flushed.error().code(), EAGAIN);
@@ -176,12 +178,13 @@ TEST_F(Passing, TheHeadIsAsPublished) {
     Giver giver(std::move(pair->first));
     Ends client;
     Ends upstream;
-    Session session = relaying(client, upstream);
-    session.endpoint = 0x0102030405060708;
-    session.upstream.unsent = unsent("0123456789");
-    session.client.unsent = unsent("abc");
-    session.client.ended = session.upstream.told = true;
-    giver.add(std::move(session), "shared/tcp4:127.0.0.1:80");
+    Passed passed = relaying(client, upstream, "pool");
+    passed.endpoint = 0x0102030405060708;
+    passed.upstream.unsent = unsent("0123456789");
+    passed.client.unsent = unsent("abc");
+    passed.client.ended = passed.upstream.told = true;
+    passed.listener = "shared/tcp4:127.0.0.1:80";
+    giver.add(std::move(passed));
     ASSERT_TRUE(giver.flush());
     std::string all;
     for (int i = 0; i < 3; ++i) {
@@ -203,9 +206,9 @@ TEST_F(Passing, AShorterHeadTakesTheDefaults) {
     send(bytes_of(head).substr(0, head.size) + "pool", {client.theirs.get(), upstream.theirs.get()});
     const auto taken = taker_->take();
     ASSERT_TRUE(taken && *taken);
-    EXPECT_EQ((*taken)->pool, "pool");
-    EXPECT_EQ((*taken)->session.endpoint, 9U);
-    EXPECT_FALSE((*taken)->session.client.ended || (*taken)->session.upstream.told);
+    EXPECT_EQ((*taken)->listener, "pool");
+    EXPECT_EQ((*taken)->endpoint, 9U);
+    EXPECT_FALSE((*taken)->client.ended || (*taken)->upstream.told);
 }
 
 TEST_F(Passing, ALongerHeadIsReadAsFarAsItIsKnown) {
@@ -219,8 +222,8 @@ TEST_F(Passing, ALongerHeadIsReadAsFarAsItIsKnown) {
     send(bytes_of(head) + std::string(24, '\x7f') + "pool", {client.theirs.get(), upstream.theirs.get()});
     const auto taken = taker_->take();
     ASSERT_TRUE(taken && *taken);
-    EXPECT_EQ((*taken)->pool, "pool");
-    EXPECT_TRUE((*taken)->session.upstream.ended);
+    EXPECT_EQ((*taken)->listener, "pool");
+    EXPECT_TRUE((*taken)->upstream.ended);
 }
 
 TEST_F(Passing, WhatIsMalformedIsRefused) {
@@ -263,12 +266,12 @@ TEST_F(Passing, WhatIsMalformedIsRefused) {
 TEST_F(Passing, WhoseGiverDiesInTheMiddleIsClosed) {
     Ends client;
     Ends upstream;
-    Session session = relaying(client, upstream);
-    session.upstream.unsent = unsent(pattern(limits::passed_piece_bytes * 2, 3));
+    Passed passed = relaying(client, upstream, "pool");
+    passed.upstream.unsent = unsent(pattern(limits::passed_piece_bytes * 2, 3));
     auto pair = sys::make_channel();
     {
         Giver giver(std::move(pair->first));
-        giver.add(std::move(session), "pool");
+        giver.add(std::move(passed));
         ASSERT_TRUE(giver.flush());
     }
     // Only the first two messages have left the giver when it died.

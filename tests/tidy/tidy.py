@@ -18,11 +18,12 @@ ROOMS = {
     "sys": {"model", "base"},
     "keeper": {"sys", "base"},
     "run": {"sys", "model", "base"},
-    "gateway": {"sys", "model", "base"},
+    "http": {"base"},
+    "gateway": {"http", "sys", "model", "base"},
     "strategy": {"sys", "model", "base"},
     "engine": {"run", "gateway", "keeper", "sys", "config", "plan", "model", "base"},
     "admin": {"engine", "sys", "model", "base"},
-    "worker": {"gateway", "sys", "model", "base"},
+    "worker": {"strategy", "gateway", "sys", "model", "base"},
     "master": {"admin", "engine", "run", "gateway", "keeper", "sys", "config", "plan", "model", "base"},
 }
 # main.cpp wires roles; the command line sees the documents only.

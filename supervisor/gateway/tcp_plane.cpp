@@ -1,0 +1,287 @@
+#include "gateway/tcp_plane.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+#include "base/gateway_limits.h"
+
+namespace baton::gateway {
+
+using sys::Epoll;
+
+void Session::on_deadline() {
+    plane->on_deadline(*this);
+}
+
+// --- how one begins ---
+
+Session& TcpPlane::add() {
+    auto& added = sessions_.emplace_back(std::make_unique<Session>());
+    added->plane = this;
+    added->since = core_.now;
+    added->index = static_cast<std::uint32_t>(sessions_.size() - 1);
+    return *added;
+}
+
+void TcpPlane::accept(std::shared_ptr<Pool> pool, Stream client, const ClientAddress& address, bool careful) {
+    Session& session = add();
+    session.client.stream = std::move(client);
+    session.client.careful = careful;
+    session.pool = std::move(pool);
+    session.pick = std::make_unique<Pick>(Pick{address, address.text});
+    connect(session);
+}
+
+void TcpPlane::connect(Session& session) {
+    while (const Pool::Peer* peer = session.pool ? session.pool->pick(*session.pick, session.tried, core_.now) : nullptr) {
+        sys::Connected made = sys::connect_stream(peer->address);
+        if (made.error != 0 && made.error != EINPROGRESS) {
+            session.tried.push_back(peer->id);
+            session.pool->failed(peer->id, core_.now, true);
+            continue;
+        }
+        session.upstream = Leg{};
+        session.upstream.stream = Stream(std::move(made.socket));
+        session.endpoint = peer->id;
+        session.counter = peer->counter;
+        session.pool->started(peer->id);
+        if (session.counter != nullptr) ++*session.counter;
+        if (made.error == 0) return connected(session);
+        session.state = SessionState::connecting;
+        session.upstream.writing = session.upstream_watched = true;
+        core_.deadlines.set(session, core_.now, session.pool->rules().timeouts.connect);
+        if (!core_.epoll.add(session.upstream.stream.socket(), Epoll::Watch::stream_writing, token_of(session, Side::upstream))) close(session, true);
+        return;
+    }
+    wait_for_instance(session);
+}
+
+void TcpPlane::unreachable(Session& session) {
+    session.tried.push_back(session.endpoint);
+    session.pool->failed(session.endpoint, core_.now, true);
+    uncount(session);
+    session.upstream = Leg{};
+    connect(session);
+}
+
+// All were tried, or there is none. Its time counts from when it was accepted.
+void TcpPlane::wait_for_instance(Session& session) {
+    session.state = SessionState::waiting;
+    core_.deadlines.clear(session);
+    if (!session.pool || session.pool->gone() || session.since + limits::upstream_wait <= core_.now) {
+        ++core_.totals.failed;
+        return close(session, true);
+    }
+    if (session.waiting.is_linked()) return;
+    if (waiting_.empty()) next_retry_ = core_.now + limits::upstream_retry;
+    waiting_.push_back(session);
+}
+
+void TcpPlane::connected(Session& session) {
+    session.waiting.unlink();
+    session.state = SessionState::relaying;
+    session.tried = {};
+    session.pick.reset();
+    session.pool->succeeded(session.endpoint, core_.now);
+    // What the client has sent already goes first: then its descriptor is told of only for what is new.
+    session.client.readable = true;
+    const Relay::Outcome outcome = relay_.move(session, Side::client);
+    if (!watch(session, Side::client) || (!session.upstream_watched && !watch(session, Side::upstream))) return close(session, true);
+    conclude(session, Side::client, outcome);
+}
+
+bool TcpPlane::watch(const Session& session, Side side) {
+    const Leg& leg = side == Side::client ? session.client : session.upstream;
+    return core_.epoll.add(leg.stream.socket(), leg.writing ? Epoll::Watch::stream_writing : Epoll::Watch::stream, token_of(session, side)).has_value();
+}
+
+void TcpPlane::add_tunnel(Tunnel tunnel) {
+    Session& session = add();
+    session.pool = std::move(tunnel.pool);
+    session.endpoint = tunnel.instance.endpoint;
+    session.counter = tunnel.instance.counter;
+    session.state = SessionState::relaying;
+    session.client.stream = std::move(tunnel.client);
+    session.client.unsent = std::move(tunnel.for_client);
+    session.upstream.stream = std::move(tunnel.instance.stream);
+    session.upstream.unsent = std::move(tunnel.instance.unsent);
+    if (!tunnel.for_instance.empty()) {
+        if (!session.upstream.unsent) session.upstream.unsent = std::make_unique<Unsent>();
+        auto& bytes = session.upstream.unsent->bytes;
+        bytes.insert(bytes.end(), tunnel.for_instance.begin(), tunnel.for_instance.end());
+    }
+    for (Leg* leg : {&session.client, &session.upstream}) leg->writing = leg->unsent != nullptr;
+    if (!watch(session, Side::client) || !watch(session, Side::upstream)) return close(session, true);
+    conclude(session, Side::client, relay_.flush(session, Side::client));
+    if (session.state == SessionState::relaying) conclude(session, Side::upstream, relay_.flush(session, Side::upstream));
+}
+
+// --- how it goes on ---
+
+void TcpPlane::on_ready(Session& session, Side side, const sys::Readiness& event) {
+    if (session.state == SessionState::connecting) {
+        if (!event.writable && !event.ended) return;
+        if (event.ended && sys::connect_error(session.upstream.stream.socket()) != 0) return unreachable(session);
+        // What the instance has said already came with the same event: it is not told of again.
+        connected(session);
+    }
+    if (session.state != SessionState::relaying) return;
+    Leg& leg = session.leg(side);
+    if (event.writable && leg.unsent) {
+        conclude(session, other(side), relay_.flush(session, side));
+        if (session.state != SessionState::relaying) return;
+    }
+    if (!event.readable) return;
+    leg.readable = !leg.ended;
+    leg.ending = leg.ending || event.ended;
+    leg.careful = leg.careful || event.urgent;
+    move(session, side);
+}
+
+void TcpPlane::run_again() {
+    for (const auto& [session, side] : std::exchange(again_, {})) {
+        session->leg(side).again = false;
+        if (session->state == SessionState::relaying) move(*session, side);
+    }
+}
+
+void TcpPlane::move(Session& session, Side side) {
+    conclude(session, side, relay_.move(session, side));
+}
+
+void TcpPlane::conclude(Session& session, Side moved, Relay::Outcome outcome) {
+    switch (outcome) {
+        case Relay::Outcome::over: return close(session, false);
+        case Relay::Outcome::broken: return close(session, true);
+        case Relay::Outcome::more:
+            if (!std::exchange(session.leg(moved).again, true)) again_.emplace_back(&session, moved);
+            return;
+        case Relay::Outcome::idle: return settle_deadline(session);
+    }
+}
+
+// Where the instance is done, a client that does nothing would keep what is left for ever.
+void TcpPlane::settle_deadline(Session& session) {
+    if (session.upstream.ended || session.upstream.ending) {
+        core_.deadlines.set(session, core_.now, leaving_ ? limits::half_closed_leaving : limits::half_closed);
+    } else if (session.pool && session.pool->rules().timeouts.tunnel > 0) {
+        core_.deadlines.renew(session, core_.now, session.pool->rules().timeouts.tunnel);
+    }
+}
+
+void TcpPlane::on_deadline(Session& session) {
+    if (session.state == SessionState::connecting) return unreachable(session);
+    // Where the client has not got everything, it must not look as if it had.
+    close(session, session.client.unsent != nullptr || !session.upstream.ended);
+}
+
+// One client of each pool tries whether an instance can be reached now; if so, the others follow.
+void TcpPlane::on_time() {
+    if (waiting_.empty() || core_.now < next_retry_) return;
+    next_retry_ = core_.now + limits::upstream_retry;
+    std::vector<const Pool*> in_vain;
+    Waiting round;
+    round.swap(waiting_);
+    while (!round.empty()) {
+        Session& session = round.front();
+        round.pop_front();
+        const Pool* pool = session.pool.get();
+        if (std::find(in_vain.begin(), in_vain.end(), pool) != in_vain.end()) {
+            wait_for_instance(session);
+            continue;
+        }
+        session.tried.clear();
+        connect(session);
+        if (session.state == SessionState::waiting) in_vain.push_back(pool);
+    }
+}
+
+// --- how it ends ---
+
+void TcpPlane::uncount(Session& session) {
+    if (session.pool && session.endpoint != 0) session.pool->finished(session.endpoint);
+    if (session.counter != nullptr) --*session.counter;
+    session.counter = nullptr;
+    session.endpoint = 0;
+}
+
+// Out of every list; the record lives until the turn is over.
+void TcpPlane::detach(Session& session) {
+    session.unlink();
+    session.waiting.unlink();
+    session.state = SessionState::closed;
+    if (session.client.again || session.upstream.again) std::erase_if(again_, [&](const auto& entry) { return entry.first == &session; });
+    const std::uint32_t index = session.index;
+    ended_.push_back(std::move(sessions_[index]));
+    if (index + 1U < sessions_.size()) {
+        sessions_[index] = std::move(sessions_.back());
+        sessions_[index]->index = index;
+    }
+    sessions_.pop_back();
+}
+
+void TcpPlane::close(Session& session, bool broken) {
+    for (Leg* leg : {&session.client, &session.upstream}) {
+        if (broken && leg->stream.socket().valid()) sys::break_on_close(leg->stream.socket());
+    }
+    uncount(session);
+    detach(session);
+    session.client.stream = Stream();
+    session.upstream.stream = Stream();
+    ++core_.totals.closed;
+}
+
+void TcpPlane::leave() {
+    leaving_ = true;
+    for (const auto& session : sessions_) {
+        if (session->state == SessionState::relaying) settle_deadline(*session);
+    }
+}
+
+// --- from worker to worker ---
+
+TcpPlane::Given TcpPlane::give() {
+    Session& session = *sessions_.back();
+    if (session.state != SessionState::relaying) {
+        // Nothing was sent to an instance yet: the other worker picks one.
+        uncount(session);
+        session.upstream = Leg{};
+    }
+    for (const Leg* leg : {&session.client, &session.upstream}) {
+        if (leg->stream.socket().valid()) core_.epoll.remove(leg->stream.socket());
+    }
+    if (session.pool && session.endpoint != 0) session.pool->finished(session.endpoint);
+    Given given;
+    if (session.pool) given.passed.listener = session.pool->listener();
+    given.counter = std::exchange(session.counter, nullptr);
+    given.passed.endpoint = session.endpoint;
+    given.passed.client = std::move(session.client);
+    given.passed.upstream = std::move(session.upstream);
+    if (session.pick) given.passed.address = session.pick->client;
+    detach(session);
+    return given;
+}
+
+void TcpPlane::take(Passed passed, std::shared_ptr<Pool> pool) {
+    Session& session = add();
+    session.client = std::move(passed.client);
+    session.upstream = std::move(passed.upstream);
+    session.endpoint = passed.endpoint;
+    session.pool = std::move(pool);
+    if (session.endpoint == 0) {
+        session.pick = std::make_unique<Pick>(Pick{passed.address, passed.address.text});
+        return connect(session);
+    }
+    session.state = SessionState::relaying;
+    if (session.pool) session.pool->started(session.endpoint);
+    session.counter = core_.counters.slot(session.endpoint);
+    if (session.counter != nullptr) ++*session.counter;
+    // For room only where something waits for it, as Relay does.
+    session.client.writing = session.client.unsent != nullptr;
+    session.upstream.writing = session.upstream.unsent != nullptr;
+    if (!watch(session, Side::client) || !watch(session, Side::upstream)) return close(session, true);
+    conclude(session, Side::client, Relay::Outcome::idle);
+}
+
+}  // namespace baton::gateway
