@@ -47,6 +47,8 @@ inline constexpr Millis worker_sound_after = 1'000;
 // ...any other after a wait, doubling up to the second: clients wait in the queue meanwhile.
 inline constexpr Millis worker_backoff_first = 20;
 inline constexpr Millis worker_backoff_max = 1'000;
+// Orders that wait for a worker to read; it is found hung long before there are so many.
+inline constexpr std::size_t worker_orders = 64;
 // Ports for programs that bind their own: below those the kernel gives to clients (ip_local_port_range), and
 // far more than there can be instances.
 inline constexpr std::uint16_t port_first = 20'000;

@@ -51,7 +51,9 @@ struct Processes::Plan {
 };
 
 Processes::Processes(boost::asio::io_context& context, KeeperLink& link, Sockets& sockets, Log& log, Hooks hooks)
-    : context_(context), link_(link), sockets_(sockets), log_(log), hooks_(std::move(hooks)), cgroups_(sys::Cgroups::probe()) {}
+    : context_(context), link_(link), sockets_(sockets), log_(log), hooks_(std::move(hooks)), cgroups_(sys::Cgroups::probe()), environment_(sys::own_environment()) {
+    std::erase_if(environment_, [](const std::string& variable) { return is_own_variable(variable); });
+}
 
 std::vector<std::string> Processes::know_users(const model::Configuration& configuration) {
     std::vector<std::string> problems;
@@ -139,8 +141,7 @@ Result<void> Processes::start(const model::State& state, const model::Service& s
     keeper::Spawn body;
     body.id = instance.id;
     Plan plan;
-    plan.environment = sys::own_environment();
-    std::erase_if(plan.environment, [](const std::string& variable) { return is_own_variable(variable); });
+    plan.environment = environment_;
     body.umask = spec.umask;
     body.nofile = spec.limits.nofile;
     if (const char* original = std::getenv("BATON_NOFILE"); body.nofile == 0 && original != nullptr) {
@@ -196,8 +197,11 @@ Result<void> Processes::start(const model::State& state, const model::Service& s
         return failed(fmt::format("its arguments and environment are longer than {} bytes", limits::message_bytes));
     }
 
-    link_.hold(output_name(instance.id), pipe->read_end);
-    link_.hold(notify_name(instance.id), *notify);
+    auto held_output = sys::duplicate(pipe->read_end);
+    auto held_notify = sys::duplicate(*notify);
+    if (!held_output || !held_notify) return (held_output ? held_notify : held_output).error();
+    link_.hold_soon(output_name(instance.id), std::move(*held_output));
+    link_.hold_soon(notify_name(instance.id), std::move(*held_notify));
     link_.spawn(body, tail, descriptors);
     listen(instance.id, open, std::move(pipe->read_end), std::move(*notify));
     return {};

@@ -83,6 +83,7 @@ class Processes {
     Log& log_;
     Hooks hooks_;
     sys::Cgroups cgroups_;
+    std::vector<std::string> environment_;  // this process's, as far as it is for programs
     std::map<std::uint64_t, Open> open_;
     std::map<std::string, Result<sys::User>> users_;  // looked up once for each configuration
 };

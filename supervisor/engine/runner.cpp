@@ -11,6 +11,7 @@
 
 #include "base/limits.h"
 #include "model/codec.h"
+#include "plan/instance.h"
 #include "plan/routes.h"
 #include "plan/step.h"
 
@@ -24,33 +25,12 @@ namespace {
 
 constexpr std::size_t snapshot_bytes = 16 * 1024 * 1024;
 constexpr Millis queue_look_interval = 5;
+constexpr std::uint64_t children_at_once = 64;
 const std::string configuration_name = configuration_snapshot_name;
 const std::string counters_name = "state/counters";
 const std::string gateway_name = "state/gateway";
 const std::string service_prefix = "state/service/";
 const std::string ring_name = "log-ring";
-
-bool has_process(const Instance& instance) {
-    switch (instance.state) {
-        case InstanceState::starting:
-        case InstanceState::ready:
-        case InstanceState::unready:
-        case InstanceState::draining:
-        case InstanceState::stopping: return true;
-        default: return false;
-    }
-}
-
-const Instance* find_instance(const model::State& state, std::uint64_t id, const Service** in) {
-    for (const auto& [name, service] : state.services) {
-        for (const Instance& instance : service.instances) {
-            if (instance.id != id) continue;
-            *in = &service;
-            return &instance;
-        }
-    }
-    return nullptr;
-}
 
 template <class T>
 Result<T> load_held(const std::map<std::string, sys::UniqueFd>& held, const std::string& name) {
@@ -188,7 +168,7 @@ Result<void> Runner::take_over(std::map<std::string, sys::UniqueFd>& held, const
 void Runner::adopt_processes(std::map<std::string, sys::UniqueFd>& held) {
     for (const auto& [name, service] : state_.services) {
         for (const Instance& instance : service.instances) {
-            if (has_process(instance)) processes_.adopt(state_, service, instance, held);
+            if (plan::has_process(instance)) processes_.adopt(state_, service, instance, held);
         }
     }
     // What belonged to children that no record knows any more.
@@ -291,6 +271,11 @@ void Runner::finish() {
     know_workers_user(state_.configuration);
     // Before anything is told to go; and those who are started by an action need a table too.
     workers_.settle(state_);
+    // Who is to start is waited for; what is left of those who ended is not.
+    for (const model::Action& action : decided.actions) {
+        if (const auto* start = std::get_if<model::StartProcess>(&action)) start_process(start->id);
+    }
+    link_.flush();
     for (const model::Action& action : decided.actions) act(action);
     workers_.settle(state_);
     probes_.settle(state_);
@@ -302,9 +287,7 @@ void Runner::finish() {
 }
 
 void Runner::act(const model::Action& action) {
-    if (const auto* start = std::get_if<model::StartProcess>(&action)) {
-        start_process(start->id);
-    } else if (const auto* begin = std::get_if<model::StartWorker>(&action)) {
+    if (const auto* begin = std::get_if<model::StartWorker>(&action)) {
         if (auto asked = workers_.start(state_, begin->id); !asked) post(model::ChildNotStarted{begin->id, asked.error().message()});
     } else if (const auto* release = std::get_if<model::ReleaseWorker>(&action)) {
         workers_.release(release->id, release->to);
@@ -321,15 +304,17 @@ void Runner::act(const model::Action& action) {
 }
 
 void Runner::start_process(std::uint64_t id) {
-    const Service* service = nullptr;
-    const Instance* instance = find_instance(state_, id, &service);
+    const auto [service, instance] = find_by_child(state_, id);
     if (instance == nullptr) return;
     const auto asked = processes_.start(state_, *service, *instance);
     if (!asked) post(model::ChildNotStarted{id, asked.error().message(), asked.error().code() == EADDRINUSE});
 }
 
 Result<void> Runner::store(const Decided& decided) {
-    if (auto done = store_one(counters_name, model::encode(state_.counters)); !done) return done;
+    // Not for each start: a master that goes on begins with numbers that nobody has had.
+    model::Counters counters = state_.counters;
+    counters.next_child += children_at_once - counters.next_child % children_at_once;
+    if (auto done = store_one(counters_name, model::encode(counters)); !done) return done;
     if (auto done = store_one(gateway_name, model::encode(state_.gateway)); !done) return done;
     // Large, and the same until it is replaced: to encode it each turn would cost more than all else.
     if (decided.configured || stored_[configuration_name].empty()) {
@@ -351,7 +336,7 @@ Result<void> Runner::store_one(const std::string& name, const std::string& bytes
     if (last == bytes) return {};
     auto memory = sys::sealed_memory("baton-state", bytes);
     if (!memory) return memory.error().context(name);
-    link_.hold(name, *memory);
+    link_.hold_soon(name, std::move(*memory));
     last = bytes;
     return {};
 }

@@ -347,6 +347,7 @@ void Sockets::publish(const model::State& state, const model::Service& service) 
 }
 
 void Sockets::close_unused(const model::State& state) {
+    if (sockets_.empty() && anchors_.empty()) return;
     std::set<std::string> used;
     std::set<std::string> configured;
     for (const ListenerSpec& listener : state.configuration.listeners) {

@@ -86,7 +86,7 @@ void Workers::listen(std::uint64_t id, sys::UniqueFd channel, const sys::UniqueF
         return log_.error("worker {}: {}", id, (copy ? opened.error() : copy.error()).message());
     }
     auto open = std::make_unique<Open>(Open{boost::asio::posix::stream_descriptor(context_, copy->release()), std::move(channel),
-                                            std::make_unique<gateway::Counters>(std::move(*opened)), nullptr, {}, 0, 0, false});
+                                            std::make_unique<gateway::Counters>(std::move(*opened)), nullptr, {}, 0, 0, false, {}});
     if (output.valid()) {
         const auto log = [this, id](std::string_view line) { log_.warning("worker {}: {}", id, line); };
         open->output = std::make_unique<run::Capture>(context_, std::move(output), log, [] {});
@@ -139,12 +139,27 @@ void Workers::release(std::uint64_t id, std::uint64_t to) {
     const auto heir = open_.find(to);
     auto channel = heir == open_.end() ? Result<std::pair<sys::UniqueFd, sys::UniqueFd>>(failed("nobody")) : sys::make_channel();
     if (!channel) {
-        send(*from->second, {model::OrderKind::leave, {}});
-        return;
+        return tell(id, *from->second, model::OrderKind::leave);
     }
     // The one that takes first: it may be asked at once.
-    const bool taken = send(*heir->second, {model::OrderKind::take, {}}, {channel->first.get()});
-    send(*from->second, {taken ? model::OrderKind::give : model::OrderKind::leave, {}}, taken ? std::vector{channel->second.get()} : std::vector<int>{});
+    tell(to, *heir->second, model::OrderKind::take, std::move(channel->first));
+    tell(id, *from->second, model::OrderKind::give, std::move(channel->second));
+}
+
+// What is said once and not told again with each table waits until the worker reads.
+void Workers::tell(std::uint64_t id, Open& open, model::OrderKind kind, sys::UniqueFd descriptor) {
+    if (open.waiting.size() >= limits::worker_orders) return log_.error("worker {}: it does not read its orders", id);
+    open.waiting.push_back({{kind, {}}, std::move(descriptor)});
+    static_cast<void>(send_waiting(open));
+}
+
+bool Workers::send_waiting(Open& open) {
+    while (!open.waiting.empty()) {
+        const Waiting& next = open.waiting.front();
+        if (!send(open, next.order, next.descriptor.valid() ? std::vector{next.descriptor.get()} : std::vector<int>{})) return false;
+        open.waiting.pop_front();
+    }
+    return true;
 }
 
 // --- the table ---
@@ -157,7 +172,7 @@ void Workers::settle(const model::State& state) {
         ++table_.revision;
     }
     for (auto& [id, open] : open_) {
-        if (open->sent != table_.revision) send_table(*open);
+        if (send_waiting(*open) && open->sent != table_.revision) send_table(*open);
     }
 }
 
@@ -232,6 +247,7 @@ bool Workers::drained(std::uint64_t instance) const {
 }
 
 void Workers::look(const model::State& state) {
+    for (auto& [id, open] : open_) static_cast<void>(send_waiting(*open));
     const Millis now = monotonic_now();
     // Where this process stood still, others did too: then silence proves nothing yet.
     const bool steady = now - std::exchange(looked_, now) < limits::worker_beat * 2;

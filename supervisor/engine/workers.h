@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -53,6 +54,10 @@ class Workers {
     gateway::Totals totals(std::uint64_t id) const;
 
   private:
+    struct Waiting {
+        model::Order order;
+        sys::UniqueFd descriptor;
+    };
     struct Open {
         boost::asio::posix::stream_descriptor channel;
         sys::UniqueFd channel_fd;  // the same; the stream only waits
@@ -62,11 +67,14 @@ class Workers {
         std::uint64_t sent = 0;            // revision
         std::uint64_t confirmed = 0;
         bool leaving = false;
+        std::deque<Waiting> waiting;       // for room in its channel
     };
     void listen(std::uint64_t id, sys::UniqueFd channel, const sys::UniqueFd& counters, sys::UniqueFd output);
     void wait(std::uint64_t id);
     void read(std::uint64_t id);
     void send_table(Open& open);
+    void tell(std::uint64_t id, Open& open, model::OrderKind kind, sys::UniqueFd descriptor = {});
+    bool send_waiting(Open& open);
     bool send(Open& open, const model::Order& order, const std::vector<int>& descriptors = {});
 
     boost::asio::io_context& context_;

@@ -195,7 +195,12 @@ void Gateway::settle_accepting() {
     for (Taker& taker : takers_) {
         if (taker.paused == full) continue;
         taker.paused = full;
-        static_cast<void>(core_.epoll.change(taker.channel(), full ? Epoll::Watch::nothing : Epoll::Watch::channel, make_token(&taker, Kind::taker)));
+        // Not watched at all: the end of one that gives would be told again and again, and cannot be heard now.
+        if (full) {
+            core_.epoll.remove(taker.channel());
+        } else if (auto added = core_.epoll.add(taker.channel(), Epoll::Watch::channel, make_token(&taker, Kind::taker)); !added) {
+            core_.log.error("take connections over: {}", added.error().message());
+        }
     }
     for (auto& [name, door] : doors_) {
         const bool wanted = !full && !core_.leaving && door->listener.valid() && !door->empty() && door->paused == 0;

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <iterator>
 
 #include <fmt/core.h>
 
@@ -14,6 +15,14 @@
 
 namespace baton::keeper {
 namespace {
+
+// Numbers of what is held begin here. A child copies the table of descriptors up to the highest that it needs, and
+// those lie below: the keeper's own, and those that came with one message.
+constexpr int kept_descriptors_from = 512;
+// Ended children that are learnt of at once.
+constexpr std::size_t ends_at_once = 64;
+// An orphan that ended, and whose signal came with another's, is reaped after this.
+constexpr Millis strangers_wait = 1'000;
 
 void say(const std::string& text) {
     const std::string line = "batond: keeper: " + text + "\n";
@@ -30,17 +39,23 @@ Millis backoff(std::uint32_t failures) {
 
 }  // namespace
 
-Keeper::Keeper(State state) : state_(std::move(state)) {}
+Keeper::Keeper(State state) : state_(std::move(state)) {
+    for (const auto& [id, child] : state_.children) {
+        if (!child.exited) living_[child.pid] = id;
+    }
+}
 
 int Keeper::run() {
     auto null = sys::open_null();
     auto signals = sys::signal_descriptor({SIGCHLD, SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2, SIGWINCH});
-    if (!null || !signals) {
-        say((null ? signals.error() : null.error()).message());
+    auto ends = sys::Epoll::create(ends_at_once);
+    if (!null || !signals || !ends) {
+        say((!null ? null.error() : !signals ? signals.error() : ends.error()).message());
         return 1;
     }
     null_ = std::move(*null);
     signals_ = std::move(*signals);
+    ends_.emplace(std::move(*ends));
     sys::adopt_orphans();
     const bool first = state_.incumbent().incarnation == 0;
     if (first) start_first_master();
@@ -48,6 +63,7 @@ int Keeper::run() {
     // What was to be sent meanwhile may be lost: everybody is told everything anew.
     for (auto& [generation, master] : state_.masters) master.lagging = !first;
     reap_all();  // what ended while this program was being replaced
+    watch_all();
     while (!finished_) {
         std::vector<sys::Poll> set{{signals_.get()}};
         std::vector<std::uint32_t> generations;
@@ -116,6 +132,7 @@ void Keeper::start_master(Master& master) {
     }
     master.pid = spawned->pid;
     master.pidfd = std::move(spawned->pidfd);
+    watch(master.pid, master.pidfd);
     master.channel = std::move(channel->first);
     Tail tail;
     tail.add(master.note).add(master.path);
@@ -202,7 +219,10 @@ void Keeper::signals() {
         const auto taken = sys::take_signal(signals_);
         if (!taken) return;
         if (taken->signal == SIGCHLD) {
-            reap_all();
+            // One signal may stand for several ends.
+            if (const auto ended = sys::peek_ended_child(taken->from)) reap_one(*ended);
+            reap_watched();
+            strangers_at_ = std::min(strangers_at_, monotonic_now() + strangers_wait);
         } else if (taken->signal == SIGWINCH && taken->from_kernel) {
             continue;  // a terminal changed its size
         } else {
@@ -230,25 +250,54 @@ void Keeper::forward(int signal) {
     deliver_signals(state_.masters.at(state_.owner));
 }
 
-void Keeper::reap_all() {
-    // What ends when there is no master left is finish()'s.
-    while (!finished_) {
-        const auto pid = sys::peek_ended_child();
-        if (!pid) return;
-        reap_one(*pid);
+// To ask for any ended child looks at all of them, and a successor would wait for that. So those that somebody waits
+// for are known by their pidfds, and the rest are looked for when there is time.
+void Keeper::watch(pid_t pid, const sys::UniqueFd& pidfd) {
+    // One that is not watched is found with the strangers.
+    if (ends_ && pidfd.valid()) static_cast<void>(ends_->add(pidfd, sys::Epoll::Watch::channel, static_cast<std::uint64_t>(pid)));
+}
+
+void Keeper::watch_all() {
+    for (const auto& [generation, master] : state_.masters) watch(master.pid, master.pidfd);
+    for (const auto& [id, child] : state_.children) watch(child.pid, child.pidfd);
+}
+
+void Keeper::reap_watched() {
+    for (bool any = true; any && !finished_;) {
+        any = false;
+        for (const sys::Readiness& event : ends_->wait(0)) {
+            const auto ended = finished_ ? std::nullopt : sys::peek_ended_child(static_cast<pid_t>(event.token));
+            if (!ended) continue;
+            reap_one(*ended);
+            any = true;
+        }
     }
 }
 
-void Keeper::reap_one(pid_t pid) {
-    const auto child = std::find_if(state_.children.begin(), state_.children.end(),
-                                    [&](const auto& entry) { return entry.second.pid == pid && !entry.second.exited; });
-    if (child != state_.children.end()) {
+void Keeper::reap_all() {
+    strangers_at_ = never;
+    // What ends when there is no master left is finish()'s.
+    while (!finished_) {
+        const auto ended = sys::peek_ended_child();
+        if (!ended) return;
+        reap_one(*ended);
+    }
+}
+
+void Keeper::reap_one(const sys::Ended& ended) {
+    const pid_t pid = ended.pid;
+    if (const auto found = living_.find(pid); found != living_.end()) {
+        const std::uint64_t id = found->second;
         // Before it is reaped, while its group's number cannot be another's: nothing of it stays behind.
         sys::signal_group(pid, SIGKILL);
-        child->second.status = sys::reap(pid).status;
-        child->second.exited = true;
-        child->second.pidfd.reset();
-        push(state_.masters.at(state_.owner), pack(Exited{child->first, pid, child->second.status}));
+        // The owner is told first: it has a successor to think of meanwhile.
+        push(state_.masters.at(state_.owner), pack(Exited{id, pid, ended.status}));
+        sys::reap(pid);
+        living_.erase(found);
+        Child& child = state_.children.at(id);
+        child.status = ended.status;
+        child.exited = true;
+        child.pidfd.reset();
         return;
     }
     const int status = sys::reap(pid).status;
@@ -263,7 +312,7 @@ void Keeper::reap_one(pid_t pid) {
 }
 
 Millis Keeper::next_deadline() const {
-    Millis next = std::min({stop_deadline_, checker_ ? checker_->deadline : never, watchdog_.next()});
+    Millis next = std::min({stop_deadline_, checker_ ? checker_->deadline : never, watchdog_.next(), strangers_at_});
     for (const auto& [generation, master] : state_.masters) {
         next = std::min(next, master.pid == 0 ? master.restart_at : master.last_heard + master.heartbeat_timeout);
     }
@@ -287,6 +336,7 @@ void Keeper::deadlines(bool slept) {
         static_cast<void>(sys::send_signal(checker_->pidfd, SIGKILL));
         checker_->deadline = never;
     }
+    if (strangers_at_ <= now) reap_all();
     if (stop_deadline_ <= now) finished_ = true;
 }
 
@@ -332,8 +382,7 @@ void Keeper::refuse_cut(Master& master, const Message& message) {
 }
 
 void Keeper::handle(Master& master, const Message& message, std::vector<sys::UniqueFd>& descriptors) {
-    const auto strings = message.strings();
-    const std::string first = strings && !strings->empty() ? strings->front() : std::string();
+    const std::string first(message.first());
     const bool incumbent = master.generation == state_.incumbent().generation;
     switch (message.type()) {
         case Hello::type:
@@ -389,12 +438,9 @@ void Keeper::handle(Master& master, const Message& message, std::vector<sys::Uni
 }
 
 void Keeper::handle_as_owner(Master& master, const Message& message, std::vector<sys::UniqueFd>& descriptors) {
-    const auto strings = message.strings();
     switch (message.type()) {
         case Hold::type: return on_hold(master, message, descriptors);
-        case Release::type:
-            if (strings && !strings->empty()) state_.held.erase(strings->front());
-            return;
+        case Release::type: state_.held.erase(std::string(message.first())); return;
         case Spawn::type: return on_spawn(master, message, descriptors);
         case Signal::type: {
             const auto request = message.body<Signal>();
@@ -424,7 +470,7 @@ void Keeper::on_hold(Master& master, const Message& message, std::vector<sys::Un
     if (state_.held.size() >= limits::held_descriptors && !state_.held.contains(names->front())) {
         return refuse(master, message, "hold: too many descriptors");
     }
-    state_.held[names->front()] = std::move(descriptors.front());
+    state_.held[names->front()] = sys::move_up(std::move(descriptors.front()), kept_descriptors_from);
 }
 
 void Keeper::on_spawn(Master& master, const Message& message, std::vector<sys::UniqueFd>& descriptors) {
@@ -442,14 +488,14 @@ void Keeper::on_spawn(Master& master, const Message& message, std::vector<sys::U
     if (state_.children.contains(body->id)) return answer(body->id, 0, "spawn: this number is taken", EEXIST);
 
     sys::SpawnSpec spec;
-    auto next = strings->begin();
+    auto next = std::make_move_iterator(strings->begin());
     spec.path = *next++;
     spec.directory = *next++;
     spec.arguments.assign(next, next + body->argument_count);
     next += body->argument_count;
     spec.environment.assign(next, next + body->environment_count);
     next += body->environment_count;
-    for (; next != strings->end(); ++next) spec.groups.push_back(static_cast<std::uint32_t>(std::strtoul(next->c_str(), nullptr, 10)));
+    for (auto group = next.base(); group != strings->end(); ++group) spec.groups.push_back(static_cast<std::uint32_t>(std::strtoul(group->c_str(), nullptr, 10)));
     spec.uid = body->uid;
     spec.gid = body->gid;
     spec.umask = body->umask;
@@ -463,7 +509,9 @@ void Keeper::on_spawn(Master& master, const Message& message, std::vector<sys::U
     auto spawned = sys::spawn(spec);
     if (!spawned) return answer(body->id, 0, spawned.error().message(), spawned.error().code());
     const pid_t pid = spawned->pid;
-    state_.children[body->id] = Child{pid, std::move(spawned->pidfd), false, 0};
+    living_[pid] = body->id;
+    Child& child = state_.children[body->id] = Child{pid, sys::move_up(std::move(spawned->pidfd), kept_descriptors_from), false, 0};
+    watch(pid, child.pidfd);
     answer(body->id, pid, "", 0);
 }
 

@@ -14,12 +14,14 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "keeper/message.h"
 #include "keeper/state.h"
 #include "sys/inherited.h"
 #include "sys/process.h"
+#include "sys/readiness.h"
 
 namespace baton::keeper {
 
@@ -39,8 +41,11 @@ class Keeper {
     void master_ended(std::uint32_t generation, int status);
     void forget_master(std::uint32_t generation, int status);
     void give(std::uint32_t generation);
+    void watch(pid_t pid, const sys::UniqueFd& pidfd);
+    void watch_all();
+    void reap_watched();
     void reap_all();
-    void reap_one(pid_t pid);
+    void reap_one(const sys::Ended& ended);
     void signals();
     void forward(int signal);
     void deadlines(bool slept);
@@ -80,7 +85,10 @@ class Keeper {
     };
 
     State state_;
+    std::unordered_map<pid_t, std::uint64_t> living_;  // the children that have not ended, by pid
     sys::UniqueFd signals_;
+    std::optional<sys::Epoll> ends_;  // of the processes that were started here
+    Millis strangers_at_ = never;     // when it is looked for children that were not
     sys::UniqueFd null_;
     sys::Watchdog watchdog_;  // the service manager's: of the keeper alone, which looks after the masters itself
     std::optional<Checker> checker_;

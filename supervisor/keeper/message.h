@@ -167,6 +167,8 @@ class Message {
         return value;
     }
     std::string_view tail() const { return tail_; }
+    // The first of the tail's strings; empty when there is none.
+    std::string_view first() const { return tail_.substr(0, std::min(tail_.find('\0'), tail_.size())); }
     // The tail's strings; an Error when the last one is not ended.
     Result<std::vector<std::string>> strings() const;
 

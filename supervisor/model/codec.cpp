@@ -1,5 +1,6 @@
 #include "model/codec.h"
 
+#include <array>
 #include <map>
 #include <optional>
 #include <type_traits>
@@ -124,7 +125,10 @@ class Reader {
 
 template <class T>
 std::string encode(const T& value) {
-    return json::serialize(json::value_from(value));
+    // What is stored with every change is a few KiB: the document is built without asking for memory each time.
+    std::array<unsigned char, 16 * 1024> room;
+    json::monotonic_resource arena(room.data(), room.size());
+    return json::serialize(json::value_from(value, &arena));
 }
 
 template <class T>

@@ -25,6 +25,24 @@ const Revision* find_revision(const Service& service, std::uint64_t number) {
     return nullptr;
 }
 
+std::pair<Service*, Instance*> find_by_child(State& state, std::uint64_t id) {
+    const auto in = [id](Service& service) -> Instance* {
+        for (Instance& instance : service.instances) {
+            if (instance.id == id && id != 0) return &instance;
+        }
+        return nullptr;
+    };
+    if (const auto known = state.index.services.find(id); known != state.index.services.end()) {
+        const auto service = state.services.find(known->second);
+        Instance* instance = service == state.services.end() ? nullptr : in(service->second);
+        if (instance != nullptr) return {&service->second, instance};
+    }
+    for (auto& [name, service] : state.services) {
+        if (Instance* instance = in(service)) return {&service, instance};
+    }
+    return {};
+}
+
 std::string revision_digest(const ServiceSpec& spec, const std::vector<ListenerSpec>& listeners) {
     // What can change under a running process is left out; the rest decides. Nothing runs of an external service.
     if (spec.runtime == Runtime::external) return fmt::format("{:016x}", fnv("external"));

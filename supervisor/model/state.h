@@ -9,6 +9,8 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include <boost/describe/class.hpp>
@@ -115,15 +117,25 @@ struct Counters {
 BOOST_DESCRIBE_STRUCT(Counters, (), (version, next_child, next_revision, next_place, next_port, kernel_steering, stopping, closing))
 using boost::describe::operators::operator==;
 
+// Found from the rest and not stored: with it a step need not look at every service there is.
+struct Index {
+    std::unordered_map<std::uint64_t, std::string> services;  // of children that were asked for and have not ended
+    bool depends = true;  // false: no revision of any service depends on another service
+    bool proxies = true;  // false: none is proxied
+};
+
 struct State {
     Counters counters;
     Gateway gateway;
     Configuration configuration;  // in force
     std::map<std::string, Service> services;
+    Index index;
 };
 
 // Null when there is none.
 const Revision* find_revision(const Service& service, std::uint64_t number);
+// The instance of the child with this number, and its service; null when there is none.
+std::pair<Service*, Instance*> find_by_child(State& state, std::uint64_t id);
 // What must be equal for a running process to stay as it is: program, environment, user, limits, listeners.
 std::string revision_digest(const ServiceSpec& spec, const std::vector<ListenerSpec>& listeners);
 std::uint32_t wanted_replicas(const Service& service);

@@ -114,6 +114,20 @@ void close_left(Turn& turn, const Configuration& old, const Configuration& fresh
     }
 }
 
+// Revisions come with a configuration, or are copies of such; so what none has now, none has until the next.
+void index(model::State& state) {
+    state.index = {{}, false, false};
+    for (const auto& [name, service] : state.services) {
+        for (const Revision& revision : service.revisions) {
+            state.index.depends = state.index.depends || !revision.spec.depends_on.empty();
+            state.index.proxies = state.index.proxies || revision.spec.delivery == model::Delivery::proxy;
+        }
+        for (const model::Instance& instance : service.instances) {
+            if (has_process(instance)) state.index.services[instance.id] = name;
+        }
+    }
+}
+
 }  // namespace
 
 void configure(Turn& turn, const model::Configured& event) {
@@ -134,6 +148,7 @@ void configure(Turn& turn, const model::Configured& event) {
         if (!present) service.removed = true;
     }
     turn.state.configuration = fresh;
+    index(turn.state);
 }
 
 void renew(Turn& turn, Service& service) {

@@ -121,6 +121,7 @@ void become(Turn& turn, Instance& instance, InstanceState to, const std::string&
 
 void ask_again(Turn& turn, const Service& service, Instance& instance) {
     instance.id = turn.state.counters.next_child++;
+    turn.state.index.services[instance.id] = service.name;
     instance.started = turn.now;
     instance.deadline = turn.now + start_timeout(spec_of(service, instance));
     turn.act(model::StartProcess{instance.id});
@@ -166,7 +167,8 @@ void tell_to_go(Turn& turn, Service& service, Instance& instance, Ending ending)
             instance.ending = ending;
             become(turn, instance, InstanceState::draining, ending == Ending::restart ? "told to restart" : "told to go");
             instance.deadline = turn.now + spec.stop.drain_timeout;
-            if ((instance.sockets.empty() && !by_workers(spec)) || spec.stop.drain_timeout == 0) on_queue_empty(turn, service, instance);
+            if (instance.sockets.empty() && !by_workers(spec)) return on_queue_empty(turn, service, instance);
+            if (spec.stop.drain_timeout == 0) end_drained(turn, service, instance, "it is given no time to drain");
             return;
         case InstanceState::draining:
         case InstanceState::stopping:

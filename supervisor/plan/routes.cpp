@@ -80,7 +80,7 @@ model::RouteTable routes(const model::State& state) {
 }
 
 bool needs_workers(const model::State& state) {
-    return std::any_of(state.services.begin(), state.services.end(), [](const auto& entry) {
+    return state.index.proxies && std::any_of(state.services.begin(), state.services.end(), [](const auto& entry) {
         const Service& service = entry.second;
         return by_workers(find_revision(service, service.current)->spec) || proxies(service);
     });

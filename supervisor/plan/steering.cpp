@@ -43,6 +43,7 @@ std::map<std::string, Table> steering_tables(const model::State& state, const mo
             if (can_steer(listener)) tables.try_emplace(identity(listener), Table{true, {}});
         }
     }
+    if (tables.empty()) return tables;
     const std::set<std::string> open = open_listeners(state);
     std::map<std::string, Rank> best;
     // A listener that passes from one service to another has holders in both: whoever is ready serves it.

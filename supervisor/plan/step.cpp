@@ -26,14 +26,10 @@ struct Found {
     Instance* instance = nullptr;
 };
 
+// A record outlives its process; only the present one's events count.
 Found find_child(State& state, std::uint64_t id) {
-    for (auto& [name, service] : state.services) {
-        for (Instance& instance : service.instances) {
-            // A record outlives its process; only the present one's events count.
-            if (instance.id == id && id != 0) return {&service, &instance};
-        }
-    }
-    return {};
+    const auto [service, instance] = find_by_child(state, id);
+    return {service, instance};
 }
 
 Millis service_deadline(const State& state, const Service& service) {
@@ -74,7 +70,7 @@ class Apply {
     void operator()(const model::ChildNotStarted& event) {
         turn_.act(model::ForgetProcess{event.id});  // what was opened for it
         if (on_worker_ended(turn_, event.id, event.why)) return;
-        const Found found = find_child(turn_.state, event.id);
+        const Found found = find_ended(event.id);
         // One that is known to run was asked for twice.
         if (found.instance == nullptr || !has_process(*found.instance) || found.instance->pid != 0) return;
         if (event.port_taken && found.instance->state == InstanceState::starting) {
@@ -87,7 +83,7 @@ class Apply {
     void operator()(const model::ChildExited& event) {
         turn_.act(model::ForgetProcess{event.id});
         if (on_worker_ended(turn_, event.id, describe_end(event.status))) return;
-        const Found found = find_child(turn_.state, event.id);
+        const Found found = find_ended(event.id);
         if (found.instance == nullptr || !has_process(*found.instance)) return;
         on_ended(turn_, *found.service, *found.instance, describe_end(event.status), event.status == 0);
         touch(*found.service);
@@ -158,6 +154,11 @@ class Apply {
   private:
     static constexpr Millis limits_fast = 1'000;  // below limits::fast_stop_grace, after which the keeper kills
 
+    Found find_ended(std::uint64_t id) {
+        const Found found = find_child(turn_.state, id);
+        turn_.state.index.services.erase(id);
+        return found;
+    }
     void touch(const Service& service) { touched_.insert(service.name); }
     void touch_all() {
         for (const auto& [name, service] : turn_.state.services) touched_.insert(name);
@@ -294,7 +295,7 @@ Outcome step(State& state, const model::Event& event, Millis now) {
                 state.services.erase(found);
                 out.touched.insert(name);
             }
-            if (out.actions.size() == before && round > 0) continue;
+            if (!state.index.depends || (out.actions.size() == before && round > 0)) continue;
             for (const auto& [other_name, other] : state.services) {
                 const model::Revision* revision = find_revision(other, other.current);
                 const auto& needs = revision->spec.depends_on;

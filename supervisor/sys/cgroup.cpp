@@ -128,7 +128,7 @@ Result<void> Cgroups::settle_in_own(const CgroupSurroundings& surroundings,
         return failed(fmt::format("{} is shared with others (process {})", cgroup, who));
     }
     const std::string leaf = fmt::format("{}/{}", cgroup, leaf_name);
-    if (auto made = make_directory(leaf); !made) return made;
+    if (auto made = make_directory(leaf); !made) return made.error();
     if (auto moved = move_all(cgroup, leaf); !moved) return moved;
     base_ = cgroup;
     enable(surroundings.controllers);
@@ -139,7 +139,7 @@ Result<void> Cgroups::settle_beside(const CgroupSurroundings& surroundings,
                                     const std::string& cgroup) {
     remove_of_dead_keepers(cgroup);
     base_ = cgroup + "/" + keeper_directory(surroundings.keeper);
-    if (auto made = make_directory(base_); !made) return made;
+    if (auto made = make_directory(base_); !made) return made.error();
     made_base_ = true;
     if (!file_exists(base_ + "/cgroup.procs")) return failed(base_ + " is no cgroup");
     enable(surroundings.controllers);
@@ -194,18 +194,23 @@ Result<Cgroups::Place> Cgroups::make(const std::string& name, std::uint64_t memo
     remove_remembered();
     const std::string path = path_of(name);
     to_remove_.erase(path);
-    if (auto made = make_directory(path); !made) return context(made.error());
-    const auto present = read_words(path + "/cgroup.procs");
-    if (!present) return context(present.error());
-    if (!present->empty())
-        return failed(fmt::format("cgroup of {}: {} has processes already", name, path));
+    const auto fresh = make_directory(path);
+    if (!fresh) return context(fresh.error());
+    if (!*fresh) {
+        const auto present = read_words(path + "/cgroup.procs");
+        if (!present) return context(present.error());
+        if (!present->empty())
+            return failed(fmt::format("cgroup of {}: {} has processes already", name, path));
+    }
 
     const std::string memory = memory_bytes == 0 ? "max" : std::to_string(memory_bytes);
     const double quota =
         std::max(cpu_quota_least_us, std::floor(cpu * static_cast<double>(cpu_period_us)));
     const std::string share = cpu <= 0 ? "max" : fmt::format("{:.0f}", quota);
-    Result<void> limited = limit(path, "memory", "memory.max", memory);
-    if (limited)
+    // A new one has none.
+    Result<void> limited;
+    if (!*fresh || memory_bytes > 0) limited = limit(path, "memory", "memory.max", memory);
+    if (limited && (!*fresh || cpu > 0))
         limited = limit(path, "cpu", "cpu.max", fmt::format("{} {}", share, cpu_period_us));
     if (!limited) {
         static_cast<void>(remove(path));

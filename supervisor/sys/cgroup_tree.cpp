@@ -188,10 +188,10 @@ void remove_of_dead_keepers(const std::string& parent) {
     }
 }
 
-Result<void> make_directory(const std::string& path) {
-    if (::mkdir(path.c_str(), 0755) != 0 && errno != EEXIST)
-        return Error::system("create " + path, errno);
-    return {};
+Result<bool> make_directory(const std::string& path) {
+    if (::mkdir(path.c_str(), 0755) == 0) return true;
+    if (errno != EEXIST) return Error::system("create " + path, errno);
+    return false;
 }
 
 Result<void> remove_tree(const std::string& path) {

@@ -38,7 +38,8 @@ std::string keeper_directory(pid_t keeper);
 // in it.
 void remove_of_dead_keepers(const std::string& parent);
 
-Result<void> make_directory(const std::string& path);  // one that is there is fine
+// True: it was not there before.
+Result<bool> make_directory(const std::string& path);
 // With the directories below; one that is not there is fine.
 Result<void> remove_tree(const std::string& path);
 

@@ -51,15 +51,17 @@ Result<UniqueFd> open_datagram_socket(const std::string& path, std::optional<uid
     if (::setsockopt(socket.get(), SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)) != 0) {
         return Error::system("ask for the senders on " + path, errno);
     }
-    struct stat present {};
-    if (::lstat(path.c_str(), &present) == 0) {
-        if (!S_ISSOCK(present.st_mode))
+    const auto bind = [&] { return ::bind(socket.get(), address->get(), address->length) == 0; };
+    bool bound = bind();
+    if (!bound && errno == EADDRINUSE) {
+        struct stat present {};
+        if (::lstat(path.c_str(), &present) == 0 && !S_ISSOCK(present.st_mode))
             return failed("bind " + path + ": a file that is no socket is in the way");
         if (::unlink(path.c_str()) != 0 && errno != ENOENT)
             return Error::system("remove the old socket " + path, errno);
+        bound = bind();
     }
-    if (::bind(socket.get(), address->get(), address->length) != 0)
-        return Error::system("bind " + path, errno);
+    if (!bound) return Error::system("bind " + path, errno);
     if (only && ::chown(path.c_str(), *only, static_cast<gid_t>(-1)) != 0)
         return Error::system(fmt::format("give {} to user {}", path, *only), errno);
     if (::chmod(path.c_str(), only ? 0600 : 0666) != 0) return Error::system("set the mode of " + path, errno);

@@ -22,6 +22,12 @@ Result<UniqueFd> duplicate(const UniqueFd& fd) {
     return copy;
 }
 
+UniqueFd move_up(UniqueFd fd, int least) {
+    if (!fd.valid() || fd.get() >= least) return fd;
+    UniqueFd copy(::fcntl(fd.get(), F_DUPFD_CLOEXEC, least));
+    return copy.valid() ? std::move(copy) : std::move(fd);
+}
+
 Result<UniqueFd> memory(const char* name, std::size_t size) {
     UniqueFd fd(::memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING));
     if (!fd.valid()) return Error::system(std::string("create memory file ") + name, errno);

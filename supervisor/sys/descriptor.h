@@ -36,6 +36,9 @@ class UniqueFd {
 };
 
 Result<UniqueFd> duplicate(const UniqueFd& fd);
+// Under a number of at least `least`, so that what is kept for long does not lie among what is needed for a
+// moment; the same one where there is no room.
+UniqueFd move_up(UniqueFd fd, int least);
 
 // A sealed memory file with `bytes` in it: what it says can no longer be changed by anybody.
 Result<UniqueFd> sealed_memory(const char* name, std::string_view bytes);

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
@@ -40,14 +41,25 @@ Result<UniqueFd> signal_descriptor(const std::vector<int>& signals) {
 std::optional<TakenSignal> take_signal(const UniqueFd& signals) {
     signalfd_siginfo info{};
     if (::read(signals.get(), &info, sizeof(info)) != sizeof(info)) return std::nullopt;
-    return TakenSignal{static_cast<int>(info.ssi_signo), info.ssi_code == SI_KERNEL};
+    return TakenSignal{static_cast<int>(info.ssi_signo), info.ssi_code == SI_KERNEL, static_cast<pid_t>(info.ssi_pid)};
 }
 
-std::optional<pid_t> peek_ended_child() {
+namespace {
+
+std::optional<Ended> peek(idtype_t whom, id_t id) {
     siginfo_t info{};
-    if (::waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) != 0 || info.si_pid == 0) return std::nullopt;
-    return info.si_pid;
+    if (::waitid(whom, id, &info, WEXITED | WNOHANG | WNOWAIT) != 0 || info.si_pid == 0) return std::nullopt;
+    switch (info.si_code) {
+        case CLD_EXITED: return Ended{info.si_pid, W_EXITCODE(info.si_status & 0xFF, 0)};
+        case CLD_DUMPED: return Ended{info.si_pid, info.si_status | WCOREFLAG};
+        default: return Ended{info.si_pid, info.si_status};
+    }
 }
+
+}  // namespace
+
+std::optional<Ended> peek_ended_child() { return peek(P_ALL, 0); }
+std::optional<Ended> peek_ended_child(pid_t pid) { return pid > 0 ? peek(P_PID, static_cast<id_t>(pid)) : std::nullopt; }
 
 Ended reap(pid_t pid) {
     Ended ended{pid, 0};
@@ -118,6 +130,12 @@ void let_go_of_terminal() {
 
 Result<void> refuse_new_privileges() {
     if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return Error::system("refuse new privileges", errno);
+    return {};
+}
+
+Result<void> prefer_throughput() {
+    const sched_param none{};
+    if (::sched_setscheduler(0, SCHED_BATCH, &none) != 0) return Error::system("change the scheduling", errno);
     return {};
 }
 

@@ -19,6 +19,7 @@ Result<UniqueFd> signal_descriptor(const std::vector<int>& signals);
 struct TakenSignal {
     int signal = 0;
     bool from_kernel = false;  // by a terminal, not by kill()
+    pid_t from = 0;            // of SIGCHLD: whose end it tells, but it may stand for others too
 };
 std::optional<TakenSignal> take_signal(const UniqueFd& signals);
 
@@ -27,7 +28,9 @@ struct Ended {
     int status = 0;  // as waitpid gives it
 };
 // A child that ended and is not reaped yet, so that its pid and its group cannot be anybody else's.
-std::optional<pid_t> peek_ended_child();
+std::optional<Ended> peek_ended_child();
+// The same of this one; to ask for any costs a look at each.
+std::optional<Ended> peek_ended_child(pid_t pid);
 // Reaps it.
 Ended reap(pid_t pid);
 
@@ -51,6 +54,8 @@ Result<pid_t> fork_daemon();
 void let_go_of_terminal();
 // This process and what it starts gain no rights by executing a program (set-user-id and the like).
 Result<void> refuse_new_privileges();
+// Woken, this thread waits for its turn and does not interrupt who runs (SCHED_BATCH): more is there to be done at once.
+Result<void> prefer_throughput();
 // The kernel's name of this thread, at most 15 bytes.
 void set_name(const char* name);
 

@@ -13,7 +13,6 @@ std::uint32_t flags_of(Epoll::Watch watch) {
         case Epoll::Watch::stream_writing: return EPOLLIN | EPOLLPRI | EPOLLRDHUP | EPOLLET | EPOLLOUT;
         case Epoll::Watch::listener: return EPOLLIN | EPOLLEXCLUSIVE;
         case Epoll::Watch::channel: return EPOLLIN;
-        case Epoll::Watch::nothing: return 0;
         case Epoll::Watch::channel_writing: return EPOLLIN | EPOLLOUT;
     }
     return 0;

@@ -31,7 +31,6 @@ class Epoll {
         stream_writing,  // the same, and for writing
         listener,        // level-triggered; of several processes that wait, one is woken
         channel,         // level-triggered, for reading
-        nothing,         // only its end
         channel_writing,
     };
     Result<void> add(const UniqueFd& fd, Watch watch, std::uint64_t token);

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/sched.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
@@ -43,33 +44,22 @@ struct Failure {
     int code = 0;
 };
 
-// linux/sched.h's struct clone_args up to what is used; clone(2).
-struct CloneArguments {
-    std::uint64_t flags = 0;
-    std::uint64_t pidfd = 0;
-    std::uint64_t child_tid = 0;
-    std::uint64_t parent_tid = 0;
-    std::uint64_t exit_signal = 0;
-    std::uint64_t stack = 0;
-    std::uint64_t stack_size = 0;
-    std::uint64_t tls = 0;
-    std::uint64_t set_tid = 0;
-    std::uint64_t set_tid_size = 0;
-    std::uint64_t cgroup = 0;
-};
-constexpr std::uint64_t clone_into_cgroup = 1ULL << 33U;
-
-// As vfork, with the child born in the control group of this directory: moving there later waits for a
-// grace period of the kernel's (5 to 20 ms). It runs `child`, which does not return, on a stack of its own,
-// as glibc has no call that would keep the two apart on one. -1 where that cannot be done.
-long vfork_into(const UniqueFd& cgroup, void (*child)(void*), void* context) {
+// As vfork, but the child has its parent's table of descriptors, which it copies itself as far as it needs
+// it: a keeper holds thousands, and to copy and close them took longer than all else. And it is born in the
+// control group of this directory, if valid: moving there later waits for a grace period of the kernel's
+// (5 to 20 ms). It runs `child`, which does not return, on a stack of its own, as glibc has no call that
+// would keep the two apart on one. -1 where that cannot be done.
+long vfork_sharing(const UniqueFd& cgroup, void (*child)(void*), void* context) {
     alignas(16) static std::array<char, 64UL * 1024> stack;
-    CloneArguments arguments;
-    arguments.flags = CLONE_VM | CLONE_VFORK | clone_into_cgroup;
+    clone_args arguments{};
+    arguments.flags = CLONE_VM | CLONE_VFORK | CLONE_FILES;
     arguments.exit_signal = SIGCHLD;
     arguments.stack = reinterpret_cast<std::uint64_t>(stack.data());
     arguments.stack_size = stack.size();
-    arguments.cgroup = static_cast<std::uint64_t>(cgroup.get());
+    if (cgroup.valid()) {
+        arguments.flags |= CLONE_INTO_CGROUP;
+        arguments.cgroup = static_cast<std::uint64_t>(cgroup.get());
+    }
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
     static_cast<void>(child);  // they know of no second stack
     static_cast<void>(context);
@@ -120,12 +110,18 @@ UniqueFd directory_of(int procs) {
     return UniqueFd(::open(path.substr(0, path.rfind('/')).c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
 }
 
+// What the child has at its birth.
+struct Birth {
+    bool entered = false;  // its cgroup
+    bool shares = false;   // its parent's table of descriptors, in which it must not change anything
+};
+
 // Boost's launcher protocol over vfork. Boost's own vfork_launcher ends a failed child with exit(),
 // which runs the parent's atexit handlers in the shared memory, and loses the error of execve.
 struct VforkLauncher : posix::default_launcher {
     // Where the child is to be born, if that can be done; EnterCgroup then has nothing left to do.
     UniqueFd cgroup;
-    bool* entered = nullptr;
+    Birth* birth = nullptr;
 
     template <class... Inits>
     int launch(const std::filesystem::path& program, Arguments arguments, Failure& failure, Inits&&... inits) {
@@ -137,13 +133,10 @@ struct VforkLauncher : posix::default_launcher {
             }
             ::_exit(127);
         };
-        pid = -1;
-        if (cgroup.valid()) {
-            *entered = true;
-            pid = static_cast<int>(vfork_into(cgroup, [](void* context) { (*static_cast<decltype(child)*>(context))(); }, &child));
-        }
+        *birth = {cgroup.valid(), true};
+        pid = static_cast<int>(vfork_sharing(cgroup, [](void* context) { (*static_cast<decltype(child)*>(context))(); }, &child));
         if (pid < 0) {
-            *entered = false;
+            *birth = {};
             pid = ::vfork();
             if (pid == 0) child();
         }
@@ -167,8 +160,8 @@ struct Step {
 struct EnterCgroup : Step<EnterCgroup> {
     static constexpr const char* name = "enter its cgroup";
     int procs;
-    const bool& entered;
-    bool prepare() const { return procs < 0 || entered || ::write(procs, "0", 1) == 1; }
+    const Birth& birth;
+    bool prepare() const { return procs < 0 || birth.entered || ::write(procs, "0", 1) == 1; }
 };
 
 struct OwnGroup : Step<OwnGroup> {
@@ -195,7 +188,12 @@ struct BindDescriptors : Step<BindDescriptors> {
     static constexpr const char* name = "bind its descriptors";
     std::vector<int>& above;  // room for copies, made before the fork
     const SpawnSpec& spec;
+    const Birth& birth;
     bool prepare() const {
+        // A table of its own, up to the last one it needs.
+        int highest = std::max(spec.image, STDERR_FILENO);
+        for (const int descriptor : spec.descriptors) highest = std::max(highest, descriptor);
+        if (birth.shares && ::syscall(SYS_close_range, static_cast<unsigned>(highest) + 1, ~0U, CLOSE_RANGE_UNSHARE) != 0) return false;
         // First out of the way of every target, then into place.
         const int clear = static_cast<int>(spec.descriptors.size()) + 1;
         for (std::size_t i = 0; i < spec.descriptors.size(); ++i) {
@@ -209,7 +207,7 @@ struct BindDescriptors : Step<BindDescriptors> {
         }
         int last = static_cast<int>(spec.descriptors.size());
         if (image >= 0 && ::dup2(image, last++) < 0) return false;
-        return ::syscall(SYS_close_range, static_cast<unsigned>(last), ~0U, 1U << 2 /* CLOEXEC */) == 0;
+        return ::syscall(SYS_close_range, static_cast<unsigned>(last), ~0U, CLOSE_RANGE_CLOEXEC) == 0;
     }
 };
 
@@ -282,29 +280,32 @@ std::string find_program(const SpawnSpec& spec) {
 }  // namespace
 
 Result<Spawned> spawn(const SpawnSpec& spec) {
-    std::vector<std::string> environment = spec.environment;
-    char* listen_pid = nullptr;
-    for (std::string& variable : environment) {
-        if (!variable.starts_with("LISTEN_PID=")) continue;
-        variable = "LISTEN_PID=0000000000";
-        listen_pid = variable.data() + std::strlen("LISTEN_PID=");
-    }
     const auto arguments = pointers(spec.arguments);
-    const auto variables = pointers(environment);
+    auto variables = pointers(spec.environment);
+    std::string listen_pid = "LISTEN_PID=";
+    char* digits = nullptr;
+    for (std::size_t i = 0; i < spec.environment.size(); ++i) {
+        if (!spec.environment[i].starts_with(listen_pid)) continue;
+        listen_pid += "0000000000";
+        digits = listen_pid.data() + std::strlen("LISTEN_PID=");
+        variables[i] = listen_pid.c_str();
+        break;
+    }
     const std::string program =
         spec.image < 0 ? find_program(spec) : fmt::format("/proc/self/fd/{}", spec.descriptors.size());
     std::vector<int> above(spec.descriptors.size());
     Failure failure;
 
-    bool entered = false;
+    Birth birth;
     VforkLauncher launcher;
     launcher.env = variables.data();
     launcher.cgroup = directory_of(spec.cgroup_procs);
-    launcher.entered = &entered;
-    const int pid = launcher.launch(program, arguments.data(), failure, EnterCgroup{{failure}, spec.cgroup_procs, entered},
-                                    OwnGroup{{failure}}, SetLimits{{failure}, spec}, BindDescriptors{{failure}, above, spec},
+    launcher.birth = &birth;
+    // The limits after the descriptors: a program's own may be lower than the numbers they have here.
+    const int pid = launcher.launch(program, arguments.data(), failure, EnterCgroup{{failure}, spec.cgroup_procs, birth},
+                                    OwnGroup{{failure}}, BindDescriptors{{failure}, above, spec, birth}, SetLimits{{failure}, spec},
                                     DropCredentials{{failure}, spec}, ChangeDirectory{{failure}, spec},
-                                    WriteListenPid{{failure}, listen_pid}, Signals{{failure}, spec.parent_death_signal, ::getpid()});
+                                    WriteListenPid{{failure}, digits}, Signals{{failure}, spec.parent_death_signal, ::getpid()});
     if (pid < 0) return Error::system("start " + spec.path + ": create a process", errno);
     if (failure.code != 0) {
         ::waitpid(pid, nullptr, 0);

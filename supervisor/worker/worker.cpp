@@ -143,6 +143,9 @@ int run() {
         return 1;
     };
     if (const auto sealed = sys::refuse_new_privileges(); !sealed) return give_up(sealed.error());
+    // Where all cores are busy, a worker that interrupts a client or an instance for each packet takes its own work in
+    // smaller pieces, and costs a quarter more. On a core that is idle it makes no difference.
+    static_cast<void>(sys::prefer_throughput());
     auto counters = gateway::Counters::open(counters_file);
     if (!counters) return give_up(counters.error());
     auto epoll = sys::Epoll::create(limits::gateway_events);

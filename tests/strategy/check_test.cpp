@@ -56,7 +56,7 @@ TEST(Check, WhatShipsPasses) {
 TEST(Check, WhatIsNoPluginIsRefusedBeforeItRuns) {
     EXPECT_SAYS("/nowhere/x.so", "open /nowhere/x.so: No such file or directory");
     EXPECT_SAYS("/", "not a file");
-    EXPECT_SAYS(__FILE__, "it is no ELF file: a plugin is a shared object (.so)");
+    EXPECT_SAYS(BATON_SOURCE_DIR "/README.md", "it is no ELF file: a plugin is a shared object (.so)");
     EXPECT_SAYS("/proc/self/exe", "link it with -shared");
     EXPECT_SAYS(sample("no_symbol"), "it does not export baton_strategy: write BATON_STRATEGIES(...)");
     EXPECT_SAYS(sample("defect_function"), "baton_strategy is no object in it");
