@@ -555,6 +555,7 @@ void Engine::reopen_logs() {
         log_.info("log reopened");
     }
     events_.reopen_journal();
+    runner_->reopen_logs();
 }
 
 void Engine::shut_down(bool fast) {

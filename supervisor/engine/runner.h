@@ -67,6 +67,8 @@ class Runner {
     const Sockets& sockets() const { return sockets_; }
     const Workers& workers() const { return workers_; }
     std::string cgroups() const { return processes_.cgroups(); }
+    // USR1: access logs are opened anew.
+    void reopen_logs() { workers_.reopen_logs(); }
     // Looks whether a worker hangs. From time to time.
     void look();
     // Rung after every turn.

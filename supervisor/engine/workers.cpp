@@ -37,7 +37,7 @@ const Worker* find_worker(const model::State& state, std::uint64_t id) {
 
 Workers::Workers(boost::asio::io_context& context, KeeperLink& link, Sockets& sockets, Processes& processes, Log& log,
                  std::function<void(model::Event)> event)
-    : context_(context), link_(link), sockets_(sockets), processes_(processes), log_(log), event_(std::move(event)) {}
+    : context_(context), link_(link), sockets_(sockets), processes_(processes), log_(log), event_(std::move(event)), access_logs_(log) {}
 
 Result<void> Workers::start(const model::State& state, std::uint64_t id) {
     const Worker* worker = find_worker(state, id);
@@ -97,7 +97,8 @@ void Workers::listen(std::uint64_t id, sys::UniqueFd channel, const sys::UniqueF
 
 void Workers::adopt(const model::State& state, std::map<std::string, sys::UniqueFd>& held) {
     // Greater than what any master before this one has sent.
-    table_ = model::RouteTable{static_cast<std::uint64_t>(monotonic_now()), {}};
+    table_ = {};
+    table_.revision = static_cast<std::uint64_t>(monotonic_now());
     for (const Worker& worker : state.gateway.workers) {
         const auto channel = held.find(channel_name(worker.id));
         const auto counters = held.find(counters_name(worker.id));
@@ -170,38 +171,55 @@ void Workers::settle(const model::State& state) {
     if (wanted != table_) {
         table_ = std::move(wanted);
         ++table_.revision;
+        access_logs_.settle(table_);
     }
     for (auto& [id, open] : open_) {
         if (send_waiting(*open) && open->sent != table_.revision) send_table(*open);
     }
 }
 
+// What the table names, by those names.
+std::map<std::string, const sys::UniqueFd*> Workers::descriptors_for(const Open& open) const {
+    std::map<std::string, const sys::UniqueFd*> named;
+    for (const model::Entrance& entrance : table_.entrances) {
+        if (!open.leaving) named[entrance.listener] = sockets_.find(entrance.listener);
+        if (!entrance.access_log.empty()) named[entrance.access_log] = access_logs_.find(entrance.access_log);
+    }
+    return named;
+}
+
 void Workers::send_table(Open& open) {
     constexpr std::size_t at_once = 200;
     model::Order fresh{model::OrderKind::listeners, {}};
     std::vector<int> descriptors;
-    std::set<std::string> named;
     const auto send_fresh = [&] {
         if (!fresh.listeners.empty() && !send(open, fresh, descriptors)) return false;
-        open.listeners.insert(fresh.listeners.begin(), fresh.listeners.end());
+        open.sent_names.insert(fresh.listeners.begin(), fresh.listeners.end());
         fresh.listeners.clear();
         descriptors.clear();
         return true;
     };
-    for (const model::Route& route : table_.routes) {
-        named.insert(route.listener);
-        if (open.leaving || open.listeners.contains(route.listener)) continue;
-        const sys::UniqueFd* socket = sockets_.find(route.listener);
-        if (socket == nullptr) continue;
-        fresh.listeners.push_back(route.listener);
-        descriptors.push_back(socket->get());
+    const auto named = descriptors_for(open);
+    for (const auto& [name, descriptor] : named) {
+        if (descriptor == nullptr || open.sent_names.contains(name)) continue;
+        fresh.listeners.push_back(name);
+        descriptors.push_back(descriptor->get());
         if (descriptors.size() == at_once && !send_fresh()) return;
     }
     auto memory = sys::sealed_memory("baton-routes", model::encode(table_));
     if (!memory) return log_.error("the route table: {}; workers go on with the last one", memory.error().message());
     if (!send_fresh() || !send(open, {model::OrderKind::table, {}}, {memory->get()})) return;
-    std::erase_if(open.listeners, [&](const std::string& name) { return !named.contains(name); });
+    std::erase_if(open.sent_names, [&](const std::string& name) { return !named.contains(name); });
     open.sent = table_.revision;
+}
+
+void Workers::reopen_logs() {
+    access_logs_.reopen();
+    for (const model::Entrance& entrance : table_.entrances) {
+        for (auto& [id, open] : open_) open->sent_names.erase(entrance.access_log);
+    }
+    ++table_.revision;
+    for (auto& [id, open] : open_) send_table(*open);
 }
 
 // One that does not read is told again with the next turn; it is found hung if it goes on so.

@@ -18,6 +18,7 @@
 
 #include "base/log.h"
 #include "base/result.h"
+#include "engine/access_logs.h"
 #include "engine/keeper_link.h"
 #include "engine/processes.h"
 #include "engine/sockets.h"
@@ -46,6 +47,8 @@ class Workers {
 
     // Sends the table to those who have another one. After each turn.
     void settle(const model::State& state);
+    // USR1: access logs are other files from here on.
+    void reopen_logs();
     // Whether every worker has confirmed the table last sent, and none has a connection to this instance.
     bool drained(std::uint64_t instance) const;
     // Posts an event for each whose loop stands still.
@@ -63,7 +66,7 @@ class Workers {
         sys::UniqueFd channel_fd;  // the same; the stream only waits
         std::unique_ptr<gateway::Counters> counters;
         std::unique_ptr<run::Capture> output;
-        std::set<std::string> listeners;   // sent to it
+        std::set<std::string> sent_names;  // listening sockets and access logs it has got
         std::uint64_t sent = 0;            // revision
         std::uint64_t confirmed = 0;
         bool leaving = false;
@@ -73,6 +76,7 @@ class Workers {
     void wait(std::uint64_t id);
     void read(std::uint64_t id);
     void send_table(Open& open);
+    std::map<std::string, const sys::UniqueFd*> descriptors_for(const Open& open) const;
     void tell(std::uint64_t id, Open& open, model::OrderKind kind, sys::UniqueFd descriptor = {});
     bool send_waiting(Open& open);
     bool send(Open& open, const model::Order& order, const std::vector<int>& descriptors = {});
@@ -85,6 +89,7 @@ class Workers {
     std::function<void(model::Event)> event_;
     std::map<std::uint64_t, std::unique_ptr<Open>> open_;
     model::RouteTable table_;
+    AccessLogs access_logs_;
     std::size_t unknown_ = 0;          // workers that run and cannot be asked
     Millis looked_ = 0;
     std::set<std::uint64_t> silent_;   // at the last look

@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "base/http_limits.h"
+#include "gateway/proxy_header.h"
 
 namespace baton::gateway {
 
@@ -36,10 +37,12 @@ void Exchange::seek() {
     Links& links = all_.links();
     while (const Pool::Peer* peer = pool_->pick(request_.pick, tried_, all_.core().now)) {
         // Where an idle one has just been closed under a request, others may be about to be.
-        Link* link = attempts_ == 0 ? links.take_idle(*peer) : nullptr;
+        const bool introduced = pool_->rules().proxy_protocol != model::ProxyProtocol::none;
+        Link* link = attempts_ == 0 && !introduced ? links.take_idle(*peer) : nullptr;
         if (link == nullptr) link = links.connect(*peer);
         if (link == nullptr) {
             pool_->failed(peer->id, all_.core().now, true);
+            if (!pool_->may_retry(model::RetryOn::connect)) return give_up(503);
             tried_.push_back(peer->id);
             continue;
         }
@@ -76,7 +79,9 @@ void Exchange::give_up(int status) {
 
 void Exchange::ask() {
     state_ = State::asked;
-    link_->out.held() = request_.head;
+    // With a PROXY header a connection is one client's, and serves this request only.
+    if (!link_->reused) link_->out.held() = write_proxy_header(pool_->rules().proxy_protocol, request_.pick.client, request_.pick.here);
+    link_->out.held() += request_.head;
     settle_deadline();
 }
 
@@ -276,7 +281,8 @@ void Exchange::finish(bool clean) {
     const bool whole = state_ == State::answering && (body_.over() || body_.framing().kind == Kind::until_close);
     if (!whole) return fail(Fault::closed, 502);
     Link& link = *std::exchange(link_, nullptr);
-    const bool kept = clean && body_.over() && body_over_ && !link.deaf && link.out.empty() && !response_options_.close && pool_->has(link.endpoint);
+    const bool kept = clean && body_.over() && body_over_ && !link.deaf && link.out.empty() && !response_options_.close && pool_->has(link.endpoint) &&
+                      pool_->rules().proxy_protocol == model::ProxyProtocol::none;
     state_ = State::idle;
     pool_->succeeded(link.endpoint, all_.core().now);
     pool_->finished(link.endpoint);
@@ -301,14 +307,13 @@ void Exchange::upgraded(const http::ResponseHead& head, std::string_view rest) {
 // `status`: of the response, where that is the fault.
 bool Exchange::may_retry(Fault fault, int status) const {
     using model::RetryOn;
-    const model::RetrySpec& retry = pool_->rules().health.retry;
-    const auto allowed = [&](RetryOn reason) { return std::find(retry.on.begin(), retry.on.end(), reason) != retry.on.end(); };
+    const auto allowed = [this](RetryOn reason) { return pool_->may_retry(reason); };
     if (state_ == State::answering) return false;
     // Nothing was sent, so nothing can be done twice; who can be reached is found without counting.
-    if (fault == Fault::connect) return true;
+    if (fault == Fault::connect) return allowed(RetryOn::connect);
     if (body_begun_ || !request_.is_idempotent) return false;
     if (is_accident(fault)) return true;
-    if (attempts_ + 1U >= retry.attempts) return false;
+    if (attempts_ + 1U >= pool_->rules().health.retry.attempts) return false;
     switch (fault) {
         case Fault::connect:
         case Fault::malformed: return false;

@@ -174,6 +174,7 @@ void HttpClient::begin(const http::RequestHead& head) {
     if (framing.framing.kind != Kind::none) passed.upgrade = {};
     request.upgrade = !passed.upgrade.empty();
     request.pick.client = address_;
+    if (pool->rules().proxy_protocol != model::ProxyProtocol::none) request.pick.here = local_address(stream_);
     if (!pool->key().empty()) request.pick.key = key_of(pool->key(), head, address_);
     http::write_request(request.head, head, framing.framing, passed, door_->origin(address_, false));
     state_ = State::asking;

@@ -8,6 +8,7 @@
 
 #include "base/gateway_limits.h"
 #include "model/slow_start.h"
+#include "sys/stream.h"
 
 namespace baton::gateway {
 namespace {
@@ -38,6 +39,10 @@ ClientAddress::ClientAddress(const sys::SocketAddress& address) {
         const auto& in = reinterpret_cast<const sockaddr_in6&>(address.storage);
         *this = ClientAddress(raw(in.sin6_addr), ntohs(in.sin6_port));
     }
+}
+
+ClientAddress local_address(const Stream& stream) {
+    return ClientAddress(sys::local_address(stream.socket()));
 }
 
 Pool::Pool(std::string listener, model::BalancerSource& source, std::uint32_t worker, Log& log)
@@ -148,6 +153,11 @@ const Pool::Peer* Pool::pick(const Pick& pick, std::span<const std::uint64_t> tr
     if (index == model::nobody) return nullptr;
     if (!health_.picked(index, now)) live_.set_usable(index, false);
     return &peers_[index];
+}
+
+bool Pool::may_retry(model::RetryOn reason) const {
+    const auto& on = rules_.health.retry.on;
+    return std::find(on.begin(), on.end(), reason) != on.end();
 }
 
 void Pool::started(std::uint64_t endpoint) {

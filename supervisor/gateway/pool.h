@@ -14,6 +14,7 @@
 
 #include "base/log.h"
 #include "gateway/counters.h"
+#include "gateway/stream.h"
 #include "model/balancer.h"
 #include "model/live_table.h"
 #include "model/passive_health.h"
@@ -34,10 +35,14 @@ struct ClientAddress {
     std::uint16_t port = 0;
 };
 
+// Where a client of ours has connected to.
+ClientAddress local_address(const Stream& stream);
+
 // What a choice depends on, beside who has been tried.
 struct Pick {
     ClientAddress client;
-    std::string key;  // what the strategy hashes, where it does
+    std::string key;     // what the strategy hashes, where it does
+    ClientAddress here;  // where it connected to, where a PROXY header is to tell it
 };
 
 class Pool {
@@ -76,6 +81,8 @@ class Pool {
     void succeeded(std::uint64_t endpoint, Millis now, std::uint32_t response_us = model::unknown_us);
     void failed(std::uint64_t endpoint, Millis now, bool connecting);
 
+    // Whether another endpoint may be tried for this reason.
+    bool may_retry(model::RetryOn reason) const;
     const model::Route& rules() const { return rules_; }
     const std::vector<Peer>& peers() const { return peers_; }
 

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/gateway_limits.h"
+#include "gateway/proxy_header.h"
 
 namespace baton::gateway {
 
@@ -29,7 +30,7 @@ void TcpPlane::accept(std::shared_ptr<Pool> pool, Stream client, const ClientAdd
     session.client.stream = std::move(client);
     session.client.careful = careful;
     session.pool = std::move(pool);
-    session.pick = std::make_unique<Pick>(Pick{address, address.text});
+    session.pick = std::make_unique<Pick>(Pick{address, address.text, {}});
     connect(session);
 }
 
@@ -37,8 +38,9 @@ void TcpPlane::connect(Session& session) {
     while (const Pool::Peer* peer = session.pool ? session.pool->pick(*session.pick, session.tried, core_.now) : nullptr) {
         sys::Connected made = sys::connect_stream(peer->address);
         if (made.error != 0 && made.error != EINPROGRESS) {
-            session.tried.push_back(peer->id);
             session.pool->failed(peer->id, core_.now, true);
+            if (!session.pool->may_retry(model::RetryOn::connect)) return give_up(session);
+            session.tried.push_back(peer->id);
             continue;
         }
         session.upstream = Leg{};
@@ -62,7 +64,13 @@ void TcpPlane::unreachable(Session& session) {
     session.pool->failed(session.endpoint, core_.now, true);
     uncount(session);
     session.upstream = Leg{};
+    if (!session.pool->may_retry(model::RetryOn::connect)) return give_up(session);
     connect(session);
+}
+
+void TcpPlane::give_up(Session& session) {
+    ++core_.totals.failed;
+    close(session, true);
 }
 
 // All were tried, or there is none. Its time counts from when it was accepted.
@@ -70,8 +78,7 @@ void TcpPlane::wait_for_instance(Session& session) {
     session.state = SessionState::waiting;
     core_.deadlines.clear(session);
     if (!session.pool || session.pool->gone() || session.since + limits::upstream_wait <= core_.now) {
-        ++core_.totals.failed;
-        return close(session, true);
+        return give_up(session);
     }
     if (session.waiting.is_linked()) return;
     if (waiting_.empty()) next_retry_ = core_.now + limits::upstream_retry;
@@ -82,13 +89,22 @@ void TcpPlane::connected(Session& session) {
     session.waiting.unlink();
     session.state = SessionState::relaying;
     session.tried = {};
-    session.pick.reset();
     session.pool->succeeded(session.endpoint, core_.now);
+    if (!introduce(session)) return close(session, true);
+    session.pick.reset();
     // What the client has sent already goes first: then its descriptor is told of only for what is new.
     session.client.readable = true;
     const Relay::Outcome outcome = relay_.move(session, Side::client);
     if (!watch(session, Side::client) || (!session.upstream_watched && !watch(session, Side::upstream))) return close(session, true);
     conclude(session, Side::client, outcome);
+}
+
+// The PROXY header is the first that the instance reads. A new connection has room for it.
+bool TcpPlane::introduce(Session& session) {
+    const model::ProxyProtocol version = session.pool->rules().proxy_protocol;
+    if (version == model::ProxyProtocol::none) return true;
+    const std::string header = write_proxy_header(version, session.pick->client, local_address(session.client.stream));
+    return session.upstream.stream.write(header).bytes == header.size();
 }
 
 bool TcpPlane::watch(const Session& session, Side side) {
@@ -270,7 +286,7 @@ void TcpPlane::take(Passed passed, std::shared_ptr<Pool> pool) {
     session.endpoint = passed.endpoint;
     session.pool = std::move(pool);
     if (session.endpoint == 0) {
-        session.pick = std::make_unique<Pick>(Pick{passed.address, passed.address.text});
+        session.pick = std::make_unique<Pick>(Pick{passed.address, passed.address.text, {}});
         return connect(session);
     }
     session.state = SessionState::relaying;

@@ -54,7 +54,9 @@ class TcpPlane {
     bool watch(const Session& session, Side side);
     void connect(Session& session);
     void connected(Session& session);
+    bool introduce(Session& session);
     void unreachable(Session& session);
+    void give_up(Session& session);
     void wait_for_instance(Session& session);
     void move(Session& session, Side side);
     void conclude(Session& session, Side moved, Relay::Outcome outcome);

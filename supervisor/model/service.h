@@ -68,7 +68,7 @@ enum class RetryOn { connect, error, timeout, status_502, status_503, status_504
 BOOST_DESCRIBE_ENUM(RetryOn, connect, error, timeout, status_502, status_503, status_504)
 
 struct RetrySpec {
-    std::uint32_t attempts = 2;  // instances tried for one request or connection, the first included
+    std::uint32_t attempts = 2;  // instances a request is sent to, the first included; who cannot be reached does not count
     std::vector<RetryOn> on{RetryOn::connect};
 };
 BOOST_DESCRIBE_STRUCT(RetrySpec, (), (attempts, on))
@@ -89,7 +89,9 @@ struct TimeoutSpec {
     Millis response = 60'000;     // http: from a request's end to the head of its response
     Millis idle = 60'000;         // http: between two reads of a response; udp: a flow without a datagram
     Millis tunnel = 3'600'000;    // tcp, and http after an upgrade: without a byte in either direction; 0: no limit
-    Millis pool_idle = 30'000;    // http: a connection that waits for the next request
+    // http: a connection that waits for the next request. Below what common servers keep one for (node 5 s): who
+    // leaves first meets no request on its way.
+    Millis pool_idle = 4'000;
     std::uint32_t pool_size = 64; // http: so many of them for each worker and instance
 };
 BOOST_DESCRIBE_STRUCT(TimeoutSpec, (), (connect, response, idle, tunnel, pool_idle, pool_size))

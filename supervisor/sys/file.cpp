@@ -14,4 +14,10 @@ Result<void> test_readable(const std::string& path) {
     return {};
 }
 
+Result<UniqueFd> open_for_appending(const std::string& path) {
+    UniqueFd file(::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0640));
+    if (!file.valid()) return Error::system("open " + path, errno);
+    return file;
+}
+
 }  // namespace baton::sys

@@ -1,13 +1,17 @@
-// Whether a file can be used, for checks before it is.
+// Files that are used by their paths: whether they can be, and for adding to them.
 #pragma once
 
 #include <string>
 
 #include "base/result.h"
+#include "sys/descriptor.h"
 
 namespace baton::sys {
 
 // Whether this process may read the file, or list the folder, at `path`. Never waits, also for a pipe.
 Result<void> test_readable(const std::string& path);
+
+// Created where it is not there, for its owner to write and everybody of its group to read.
+Result<UniqueFd> open_for_appending(const std::string& path);
 
 }  // namespace baton::sys

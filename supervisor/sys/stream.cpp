@@ -101,6 +101,13 @@ void break_on_close(const UniqueFd& socket) {
     ::setsockopt(socket.get(), SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
 }
 
+SocketAddress local_address(const UniqueFd& socket) {
+    SocketAddress address;
+    address.length = sizeof(address.storage);
+    if (::getsockname(socket.get(), reinterpret_cast<sockaddr*>(&address.storage), &address.length) != 0) return {};
+    return address;
+}
+
 std::size_t descriptor_limit() {
     rlimit limit{};
     return ::getrlimit(RLIMIT_NOFILE, &limit) == 0 ? static_cast<std::size_t>(limit.rlim_cur) : 1024;

@@ -45,6 +45,8 @@ void prepare_listener(const UniqueFd& listener);
 void end_output(const UniqueFd& socket);
 // The other side of a tcp stream is told that it broke, when it is closed.
 void break_on_close(const UniqueFd& socket);
+// Its own end; of length 0 where that cannot be told.
+SocketAddress local_address(const UniqueFd& socket);
 // Descriptors this process may have.
 std::size_t descriptor_limit();
 

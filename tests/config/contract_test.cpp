@@ -106,7 +106,7 @@ constexpr Key contract[] = {
     {"service.web.timeouts", "response", R"("60s")", true},
     {"service.web.timeouts", "idle", R"("60s")", true},
     {"service.web.timeouts", "tunnel", R"("1h")", true},
-    {"service.web.timeouts", "pool_idle", R"("30s")", true},
+    {"service.web.timeouts", "pool_idle", R"("4s")", true},
     {"service.web.timeouts", "pool_size", "64", true},
     {"service.web", "proxy_protocol", R"("none")", true},
     {"service.web", "proxy_protocol", R"("v1")", true},
