@@ -137,6 +137,16 @@ class Tidy:
         if name.endswith(".h") and "#pragma once" not in text:
             self.report(name, "has no #pragma once")
 
+    def check_outside_source(self, name, text, beside):
+        for include in re.findall(r'^\s*#include ["<]([^">]+)[">]', text, re.M):
+            ours = include.split("/")[0] in ROOMS or include.startswith("boost/")
+            quoted = f'"{include}"' in text and not include.startswith("baton/") and include not in beside
+            if ours or quoted:
+                self.report(name, f"includes {include}: only the SDK's headers and its own")
+        # The ABI's header is one file on purpose: a plugin's author reads it from its beginning to its end.
+        if not name.startswith("sdk/strategy/include/"):
+            self.check_size(name, text, code_of(text))
+
     def check_source(self, name, inner, room, text, allowed):
         code = code_of(text)
         self.check_includes(name, room, text, allowed)
@@ -171,6 +181,14 @@ def check_supervisor(tidy, files):
             tidy.check_source(name, inner, room, file.read_text(), allowed)
         elif name.startswith("tools/baton/"):
             tidy.check_source(name, name, "tool", file.read_text(), TOOL)
+
+
+def check_outside(tidy, files):
+    """The SDK includes nothing of ours, and plugins only the SDK and themselves."""
+    for file in files:
+        name = file.relative_to(tidy.root).as_posix()
+        if name.startswith(("sdk/", "plugins/")) and file.suffix in (".h", ".hpp", ".cpp", ".c"):
+            tidy.check_outside_source(name, file.read_text(), {other.name for other in file.parent.iterdir()})
 
 
 def check_keeper(tidy, files):
@@ -234,6 +252,12 @@ def self_test():
         if problems_of(name, text):
             print(f"self-test: good code is refused: {problems_of(name, text)}")
             failed += 1
+    outside = Tidy(pathlib.Path("/"))
+    outside.check_outside_source("plugins/x/x.cpp", '#include "model/balancer.h"\n#include "other.h"\n', {"x.cpp"})
+    outside.check_outside_source("plugins/x/x.cpp", '#include "baton/roster.hpp"\n#include "own.h"\n#include <vector>\n', {"own.h"})
+    if len(outside.problems) != 2:
+        print(f"self-test: includes of plugins: {outside.problems}")
+        failed += 1
     names = Tidy(pathlib.Path("/"))
     for name in ("supervisor/run/util.h", "tests/common/x.py", "supervisor/run/file_manager.cpp"):
         names.check_name(name)
@@ -258,6 +282,7 @@ def main():
     tidy = Tidy(root)
     files = tracked(root)
     check_supervisor(tidy, files)
+    check_outside(tidy, files)
     check_keeper(tidy, files)
     check_used(tidy, files)
     for file in files:

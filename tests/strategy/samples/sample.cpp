@@ -1,4 +1,5 @@
 // Plugins that are used by the tests only: most do something a plugin must not. Which one it is, SAMPLE says.
+#include <csignal>
 #include <cstdlib>
 #include <new>
 #include <stdexcept>
@@ -56,7 +57,6 @@ const int crashed = [] {
 #endif
 
 volatile bool forever = true;
-int* volatile nowhere = nullptr;
 
 struct Sample {
     static constexpr const char* name = "sample";
@@ -83,8 +83,8 @@ struct Sample {
         }
         std::uint32_t pick(const baton_request& request) {
             roster_.refresh();
-            if (IS(crash) && size_ == 10) *nowhere = 1;
-            if (IS(crash_later) && ++picks_ == 1'000'000) *nowhere = 1;
+            if (IS(crash) && size_ == 10) std::raise(SIGSEGV);
+            if (IS(crash_later) && ++picks_ == 1'000'000) std::raise(SIGSEGV);
             while (IS(loop) && size_ == 2 && forever) {
             }
             if (IS(exits) && size_ == 10) std::_Exit(0);

@@ -30,6 +30,8 @@ class Roster {
     bool backup(std::uint32_t i) const { return endpoints_[i].backup; }
     // As configured; 0 when it is down.
     std::uint32_t configured(std::uint32_t i) const { return endpoints_[i].weight; }
+    // In thousandths, whether it may be picked or not.
+    std::uint32_t live_weight(std::uint32_t i) const { return endpoints_[i].weight * live_->share[i]; }
     std::uint32_t active(std::uint32_t i) const { return live_->active[i]; }
 
     // To be called first in every pick. True: something has changed since the last time.
