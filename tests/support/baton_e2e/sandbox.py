@@ -124,11 +124,11 @@ class Sandbox:
         supervisor.await_ready("web", replicas)
         return supervisor, configuration, address
 
-    def proxied(self, replicas=2, upstream="port", workers=2, own_binary=False, **more):
-        """The same behind the workers, by connection. Returns (supervisor, configuration, address)."""
+    def proxied(self, replicas=2, upstream="port", workers=2, own_binary=False, protocol="tcp", **more):
+        """The same behind the workers, by connection or, with "http", by request. Returns (supervisor, configuration, address)."""
         configuration = self.configuration()
         configuration["supervisor"]["workers"] = workers
-        address = configuration.listener("web", self.address(), "web", protocol="tcp")
+        address = configuration.listener("web", self.address(), "web", protocol=protocol)
         more.setdefault("readiness", {"type": "http", "path": "/healthz", "interval": "100ms"})
         # The load's connections never end by themselves: a program is told to stop soon, and finishes what it has.
         more.setdefault("stop", {"drain_timeout": "300ms", "kill_timeout": "20s"})
