@@ -19,8 +19,6 @@ namespace {
 
 // The keeper answers at once; one that does not is stopped or broken.
 constexpr int answer_timeout_ms = 5'000;
-// Messages of one sending; what waits to be sent keeps its descriptors open.
-constexpr std::size_t at_once = 16;
 
 }  // namespace
 
@@ -197,30 +195,14 @@ void KeeperLink::deliver(const sys::Received& received) {
     }
 }
 
-void KeeperLink::send(std::string bytes, std::vector<int> descriptors) {
-    soon_.push_back({std::move(bytes), std::move(descriptors)});
-    flush();
-}
-
-void KeeperLink::hold_soon(const std::string& name, sys::UniqueFd fd) {
-    soon_.push_back({pack(keeper::Hold{}, fence_, Tail().add(name)), {fd.get()}});
-    soon_descriptors_.push_back(std::move(fd));
-    if (soon_.size() >= at_once) flush();
-}
-
-void KeeperLink::flush() {
-    const auto parcels = std::exchange(soon_, {});
-    const auto descriptors = std::exchange(soon_descriptors_, {});
-    if (lost_ || parcels.empty()) return;
+void KeeperLink::send(const std::string& bytes, const std::vector<int>& descriptors) {
+    if (lost_) return;
     const int raw = channel_.valid() ? channel_.get() : readable_.native_handle();
     sys::UniqueFd borrowed(raw);
     const Millis deadline = monotonic_now() + answer_timeout_ms;
-    for (std::size_t done = 0; done < parcels.size();) {
-        const auto sent = sys::send_messages(borrowed, std::span(parcels).subspan(done));
-        if (sent) {
-            done += *sent;
-            continue;
-        }
+    for (;;) {
+        const auto sent = sys::send_message(borrowed, bytes, descriptors);
+        if (sent) break;
         if (sent.error().code() != EAGAIN || monotonic_now() >= deadline) {
             lost_ = true;
             break;

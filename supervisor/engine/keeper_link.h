@@ -71,9 +71,6 @@ class KeeperLink {
     void beat();
     void ready();
     void hold(const std::string& name, const sys::UniqueFd& fd);
-    // The same, but it goes ahead of the next message, in one sending: the keeper is woken once for both.
-    void hold_soon(const std::string& name, sys::UniqueFd fd);
-    void flush();
     void release(const std::string& name);
     // `descriptors`: output, then the child's 3, 4, ..., then cgroup.procs where the body says so.
     void spawn(const keeper::Spawn& body, const keeper::Tail& tail, const std::vector<int>& descriptors);
@@ -89,7 +86,7 @@ class KeeperLink {
     void replace_keeper();
 
   private:
-    void send(std::string bytes, std::vector<int> descriptors = {});
+    void send(const std::string& bytes, const std::vector<int>& descriptors = {});
     // The next message of the given type, others put aside.
     Result<sys::Received> await(std::uint16_t type);
     Result<void> receive(int timeout_ms);
@@ -102,8 +99,6 @@ class KeeperLink {
     boost::asio::posix::stream_descriptor readable_;
     KeeperNews* news_ = nullptr;
     std::deque<sys::Received> aside_;
-    std::vector<sys::Parcel> soon_;
-    std::vector<sys::UniqueFd> soon_descriptors_;
     std::uint32_t fence_ = 0;
     bool lost_ = false;
 };

@@ -197,11 +197,8 @@ Result<void> Processes::start(const model::State& state, const model::Service& s
         return failed(fmt::format("its arguments and environment are longer than {} bytes", limits::message_bytes));
     }
 
-    auto held_output = sys::duplicate(pipe->read_end);
-    auto held_notify = sys::duplicate(*notify);
-    if (!held_output || !held_notify) return (held_output ? held_notify : held_output).error();
-    link_.hold_soon(output_name(instance.id), std::move(*held_output));
-    link_.hold_soon(notify_name(instance.id), std::move(*held_notify));
+    link_.hold(output_name(instance.id), pipe->read_end);
+    link_.hold(notify_name(instance.id), *notify);
     link_.spawn(body, tail, descriptors);
     listen(instance.id, open, std::move(pipe->read_end), std::move(*notify));
     return {};

@@ -25,6 +25,7 @@ namespace {
 
 constexpr std::size_t snapshot_bytes = 16 * 1024 * 1024;
 constexpr Millis queue_look_interval = 5;
+// Numbers of children that are given out before the counters are stored again.
 constexpr std::uint64_t children_at_once = 64;
 const std::string configuration_name = configuration_snapshot_name;
 const std::string counters_name = "state/counters";
@@ -275,7 +276,6 @@ void Runner::finish() {
     for (const model::Action& action : decided.actions) {
         if (const auto* start = std::get_if<model::StartProcess>(&action)) start_process(start->id);
     }
-    link_.flush();
     for (const model::Action& action : decided.actions) act(action);
     workers_.settle(state_);
     probes_.settle(state_);
@@ -336,7 +336,7 @@ Result<void> Runner::store_one(const std::string& name, const std::string& bytes
     if (last == bytes) return {};
     auto memory = sys::sealed_memory("baton-state", bytes);
     if (!memory) return memory.error().context(name);
-    link_.hold_soon(name, std::move(*memory));
+    link_.hold(name, *memory);
     last = bytes;
     return {};
 }

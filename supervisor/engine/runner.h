@@ -1,8 +1,8 @@
 // The turn: events in, plan/ decides, the state is stored, and then what was decided is done. Runs only
 // in the master that owns the instances.
 //
-// The order within a turn is the promise: the keeper has the new state before anything is asked of it (it goes
-// ahead, in the same sending), and the steering tables are right before anything is told to go. Where the state cannot be stored (no
+// The order within a turn is the promise: the keeper has the new state before anything is asked of it,
+// and the steering tables are right before anything is told to go. Where the state cannot be stored (no
 // descriptor or memory is left), nothing of the turn is done until it is, and later events wait.
 #pragma once
 

@@ -3,7 +3,6 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
-#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
@@ -14,33 +13,6 @@ namespace baton::sys {
 namespace {
 
 constexpr std::size_t control_bytes = CMSG_SPACE(limits::message_descriptors * sizeof(int));
-
-bool fits(std::string_view bytes, const std::vector<int>& descriptors) {
-    return !bytes.empty() && bytes.size() <= limits::message_bytes && descriptors.size() <= limits::message_descriptors;
-}
-
-// What the kernel is shown of a message; it stays where it is until that is sent.
-struct Envelope {
-    iovec part;
-    alignas(cmsghdr) std::array<char, control_bytes> control;
-
-    msghdr close(std::string_view bytes, const std::vector<int>& descriptors) {
-        part = {const_cast<char*>(bytes.data()), bytes.size()};
-        msghdr header{};
-        header.msg_iov = &part;
-        header.msg_iovlen = 1;
-        if (descriptors.empty()) return header;
-        header.msg_control = control.data();
-        header.msg_controllen = CMSG_SPACE(descriptors.size() * sizeof(int));
-        std::fill_n(control.begin(), header.msg_controllen, '\0');
-        cmsghdr* rights = CMSG_FIRSTHDR(&header);
-        rights->cmsg_level = SOL_SOCKET;
-        rights->cmsg_type = SCM_RIGHTS;
-        rights->cmsg_len = CMSG_LEN(descriptors.size() * sizeof(int));
-        std::memcpy(CMSG_DATA(rights), descriptors.data(), descriptors.size() * sizeof(int));
-        return header;
-    }
-};
 
 }  // namespace
 
@@ -57,26 +29,24 @@ Result<std::pair<UniqueFd, UniqueFd>> make_channel() {
 }
 
 Result<void> send_message(const UniqueFd& channel, std::string_view bytes, const std::vector<int>& descriptors) {
-    if (!fits(bytes, descriptors)) return Error::system("send a message", EMSGSIZE);
-    Envelope envelope;
-    const msghdr header = envelope.close(bytes, descriptors);
+    const bool fits = !bytes.empty() && bytes.size() <= limits::message_bytes && descriptors.size() <= limits::message_descriptors;
+    if (!fits) return Error::system("send a message", EMSGSIZE);
+    iovec part{const_cast<char*>(bytes.data()), bytes.size()};
+    msghdr header{};
+    header.msg_iov = &part;
+    header.msg_iovlen = 1;
+    alignas(cmsghdr) std::array<char, control_bytes> control{};
+    if (!descriptors.empty()) {
+        header.msg_control = control.data();
+        header.msg_controllen = CMSG_SPACE(descriptors.size() * sizeof(int));
+        cmsghdr* rights = CMSG_FIRSTHDR(&header);
+        rights->cmsg_level = SOL_SOCKET;
+        rights->cmsg_type = SCM_RIGHTS;
+        rights->cmsg_len = CMSG_LEN(descriptors.size() * sizeof(int));
+        std::memcpy(CMSG_DATA(rights), descriptors.data(), descriptors.size() * sizeof(int));
+    }
     for (;;) {
         if (::sendmsg(channel.get(), &header, MSG_NOSIGNAL) >= 0) return {};
-        if (errno != EINTR) return Error::system("send a message", errno);
-    }
-}
-
-Result<std::size_t> send_messages(const UniqueFd& channel, std::span<const Parcel> parcels) {
-    std::vector<Envelope> envelopes(parcels.size());
-    std::vector<mmsghdr> headers;
-    for (const Parcel& parcel : parcels) {
-        if (!fits(parcel.bytes, parcel.descriptors)) break;
-        headers.push_back({envelopes[headers.size()].close(parcel.bytes, parcel.descriptors), 0});
-    }
-    if (headers.empty()) return Error::system("send a message", EMSGSIZE);
-    for (;;) {
-        const int sent = ::sendmmsg(channel.get(), headers.data(), static_cast<unsigned>(headers.size()), MSG_NOSIGNAL);
-        if (sent > 0) return static_cast<std::size_t>(sent);
         if (errno != EINTR) return Error::system("send a message", errno);
     }
 }

@@ -1,7 +1,6 @@
 // A pair of SOCK_SEQPACKET sockets between keeper and master: whole messages, each with descriptors.
 #pragma once
 
-#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -18,14 +17,6 @@ Result<std::pair<UniqueFd, UniqueFd>> make_channel();
 // One whole message. An Error with code() EAGAIN: the other side does not read; EMSGSIZE: it is longer than
 // limits::message_bytes, or has too many descriptors. Nothing was sent then.
 Result<void> send_message(const UniqueFd& channel, std::string_view bytes, const std::vector<int>& descriptors = {});
-
-// One of several messages.
-struct Parcel {
-    std::string bytes;
-    std::vector<int> descriptors;
-};
-// As many of them as there is room for, in their order and at least one: how many. An Error as above.
-Result<std::size_t> send_messages(const UniqueFd& channel, std::span<const Parcel> parcels);
 
 struct Received {
     std::string bytes;  // empty: the other side is gone

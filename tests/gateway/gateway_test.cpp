@@ -22,12 +22,6 @@ class OneGateway : public Loop {
         listeners["web"] = front_.copy();
         gateway_->follow(1, {route("web", {{7, instance.address}})}, std::move(listeners));
     }
-    bool ends(Wire& wire) {
-        return until([&] {
-            wire.read();
-            return wire.over();
-        });
-    }
 
     Listening front_ = listen_tcp();
     Listening instance_ = listen_tcp();

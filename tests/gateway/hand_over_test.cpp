@@ -1,6 +1,8 @@
 // Two gateways in one process: connections in every state go from one to the other, and clients do not notice.
 #include "loop.h"
 
+#include <sys/resource.h>
+
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -34,11 +36,15 @@ class HandOver : public Loop {
     bool passes() {
         return until([&] { return old_->gateway->finished(); });
     }
-    bool ends(Wire& wire) {
-        return until([&] {
-            wire.read();
-            return wire.over();
-        });
+    // One of its turns waits: nothing is told to it all the while.
+    static bool sleeps(const Running& one) {
+        Millis longest = 0;
+        for (int i = 0; i < 5 && longest < limits::worker_beat / 2; ++i) {
+            const Millis began = monotonic_now();
+            one.gateway->turn();
+            longest = std::max(longest, monotonic_now() - began);
+        }
+        return longest >= limits::worker_beat / 2;
     }
 
     Listening front_ = listen_tcp();
@@ -302,26 +308,39 @@ TEST_F(HandOver, AnHeirThatWaitsSleeps) {
     auto in = sys::make_channel();
     waits.gateway->take(std::move(in->first));
     give(waits, third);
-    Millis longest = 0;
-    for (int i = 0; i < 5 && longest < limits::worker_beat / 2; ++i) {
-        const Millis began = monotonic_now();
-        waits.gateway->turn();
-        longest = std::max(longest, monotonic_now() - began);
-    }
-    EXPECT_GE(longest, limits::worker_beat / 2);
+    EXPECT_TRUE(sleeps(waits));
     EXPECT_FALSE(waits.gateway->finished());
     // Its heir goes: that is news once, and no more.
     end(third);
-    longest = 0;
-    for (int i = 0; i < 5 && longest < limits::worker_beat / 2; ++i) {
-        const Millis began = monotonic_now();
-        waits.gateway->turn();
-        longest = std::max(longest, monotonic_now() - began);
-    }
-    EXPECT_GE(longest, limits::worker_beat / 2);
+    EXPECT_TRUE(sleeps(waits));
     EXPECT_FALSE(waits.gateway->finished());
     in->second.reset();
     EXPECT_TRUE(until([&] { return waits.gateway->finished(); }));
+}
+
+// It cannot take more now, and that nothing more comes is no news until it can.
+TEST_F(HandOver, OneThatIsFullSleepsAlsoWhenItsGiverHasEnded) {
+    rlimit before{};
+    ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
+    const rlimit few{4, before.rlim_max};  // room for one connection
+    const Listening door = listen_tcp();
+    Running& full = start(0, false);
+    std::map<std::string, sys::UniqueFd> listeners;
+    listeners["web"] = door.copy();
+    ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &few), 0);
+    full.follow(1, table({{7, instance_.address}}), std::move(listeners));
+    ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
+    Pair pair = connect(door, instance_);
+    ASSERT_EQ(full.totals().open, 1U);
+    auto in = sys::make_channel();
+    full.gateway->take(std::move(in->first));
+    in->second.reset();
+    EXPECT_TRUE(sleeps(full));
+    // With room it learns that the giver is gone, and is done.
+    pair.client.socket.reset();
+    pair.instance->socket.reset();
+    full.gateway->leave();
+    EXPECT_TRUE(until([&] { return full.gateway->finished(); }));
 }
 
 }  // namespace

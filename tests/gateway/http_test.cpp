@@ -33,12 +33,6 @@ class Http : public Loop {
         table_.routes = routes_;
         gateway_->gateway->follow(table_, std::move(listeners));
     }
-    bool ends(Wire& wire) {
-        return until([&] {
-            wire.read();
-            return wire.over();
-        });
-    }
     bool gets(Wire& wire, const std::string& whole) {
         const bool got = until([&] {
             wire.read();

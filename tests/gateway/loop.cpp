@@ -123,6 +123,13 @@ bool Loop::until(const std::function<bool()>& so, Millis at_most) {
     return true;
 }
 
+bool Loop::ends(Wire& wire) {
+    return until([&] {
+        wire.read();
+        return wire.over();
+    });
+}
+
 void Loop::turns(int count) {
     for (int i = 0; i < count; ++i) {
         for (const auto& one : running_) one->gateway->turn();

@@ -64,6 +64,8 @@ class Loop : public testing::Test {
     // Everybody's turn, until it is so. False: it did not come to be.
     bool until(const std::function<bool()>& so, Millis at_most = 5'000);
     void turns(int count);
+    // The other side of the wire has closed it.
+    bool ends(Wire& wire);
     // A client whose connection has arrived at the instance.
     struct Pair {
         Wire client;

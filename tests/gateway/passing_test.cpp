@@ -110,7 +110,7 @@ TEST_F(Passing, BytesAndFlagsArriveWhole) {
     Passed passed = relaying(client, upstream, "pool");
     passed.upstream.unsent = unsent("written already" + for_upstream, 15);
     passed.client.unsent = unsent(for_client);
-    passed.client.ended = passed.upstream.told = true;
+    passed.client.ended = passed.upstream.told = passed.upstream.deaf = true;
     Giver giver(std::move(channel_));
     giver.add(std::move(passed));
     giver.add(relaying(client, upstream, ""));
@@ -125,7 +125,8 @@ TEST_F(Passing, BytesAndFlagsArriveWhole) {
     ASSERT_EQ(all.size(), 2U);
     EXPECT_EQ(text_of(all[0].upstream), for_upstream);
     EXPECT_EQ(text_of(all[0].client), for_client);
-    EXPECT_TRUE(all[0].client.ended && all[0].upstream.told);
+    EXPECT_TRUE(all[0].client.ended && all[0].upstream.told && all[0].upstream.deaf);
+    EXPECT_FALSE(all[1].upstream.deaf);
     EXPECT_FALSE(all[0].client.told || all[0].upstream.ended);
     EXPECT_EQ(all[0].endpoint, 42U);
     EXPECT_EQ(all[1].listener, "");

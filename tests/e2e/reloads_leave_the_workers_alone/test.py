@@ -16,14 +16,19 @@ def echo(config, sandbox, name):
     return address
 
 
-def fifty_reloads(sandbox):
+def serve_echoes(sandbox, *load):
     config = sandbox.configuration()
     config["supervisor"]["workers"] = 2
     address = echo(config, sandbox, "echo")
     baton = sandbox.supervisor(config)
     baton.await_ready("echo", 2)
-    echoes = Echoes(address, 1000, 50, 10)
+    echoes = Echoes(address, *load)
     echoes.start()
+    return config, baton, echoes
+
+
+def fifty_reloads(sandbox):
+    config, baton, echoes = serve_echoes(sandbox, 1000, 50, 10)
     before = baton.workers()
     assert len(before) == 2
     baton.until(lambda: sum(one["open"] for one in baton.get("/v1/workers")) == 1000, "all are accepted")
@@ -43,13 +48,7 @@ def fifty_reloads(sandbox):
 
 def the_number_of_workers_changes(sandbox):
     """More workers, then fewer: the connections of those that go are passed on."""
-    config = sandbox.configuration()
-    config["supervisor"]["workers"] = 2
-    address = echo(config, sandbox, "echo")
-    baton = sandbox.supervisor(config)
-    baton.await_ready("echo", 2)
-    echoes = Echoes(address, 200, 20, 5)
-    echoes.start()
+    config, baton, echoes = serve_echoes(sandbox, 200, 20, 5)
     for count in (4, 1, 3):
         config["supervisor"]["workers"] = count
         baton.reload(config)
