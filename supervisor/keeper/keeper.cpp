@@ -19,17 +19,11 @@ namespace {
 // Numbers of what is held begin here. A child copies the table of descriptors up to the highest that it needs, and
 // those lie below: the keeper's own, and those that came with one message.
 constexpr int kept_descriptors_from = 512;
-// Ended children that are learnt of at once.
-constexpr std::size_t ends_at_once = 64;
 // An orphan that ended, and whose signal came with another's, is reaped after this.
 constexpr Millis strangers_wait = 1'000;
 
 void say(const std::string& text) {
-    const std::string line = "batond: keeper: " + text + "\n";
-    std::vector<sys::Poll> room{{STDERR_FILENO, true, false}};
-    sys::poll_descriptors(room, 0);
-    if (!room.front().writable) return;  // nobody reads it, and nothing may hold up the keeper
-    [[maybe_unused]] const ssize_t written = ::write(STDERR_FILENO, line.data(), line.size());
+    sys::write_error("batond: keeper: " + text + "\n");
 }
 
 Millis backoff(std::uint32_t failures) {
@@ -39,31 +33,33 @@ Millis backoff(std::uint32_t failures) {
 
 }  // namespace
 
-Keeper::Keeper(State state) : state_(std::move(state)) {
-    for (const auto& [id, child] : state_.children) {
-        if (!child.exited) living_[child.pid] = id;
-    }
-}
+Keeper::Keeper(State state) : state_(std::move(state)) {}
 
 int Keeper::run() {
     auto null = sys::open_null();
     auto signals = sys::signal_descriptor({SIGCHLD, SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2, SIGWINCH});
-    auto ends = sys::Epoll::create(ends_at_once);
+    auto ends = sys::Offspring::create();
     if (!null || !signals || !ends) {
         say((!null ? null.error() : !signals ? signals.error() : ends.error()).message());
         return 1;
     }
     null_ = std::move(*null);
     signals_ = std::move(*signals);
-    ends_.emplace(std::move(*ends));
+    watched_.emplace(std::move(*ends));
     sys::adopt_orphans();
     const bool first = state_.incumbent().incarnation == 0;
     if (first) start_first_master();
     if (!first) push(state_.masters.at(state_.owner), pack(KeeperReplaced{0}, 0, Tail().add("")));
     // What was to be sent meanwhile may be lost: everybody is told everything anew.
     for (auto& [generation, master] : state_.masters) master.lagging = !first;
+    // To ask for any ended child looks at all of them, and a successor would wait for that. So those that somebody
+    // waits for are watched, and the rest are looked for when there is time.
+    for (const auto& [generation, master] : state_.masters) watched_->watch(master.pid, master.pidfd);
+    for (const auto& [id, child] : state_.children) {
+        if (!child.exited) living_[child.pid] = id;
+        watched_->watch(child.pid, child.pidfd);
+    }
     reap_all();  // what ended while this program was being replaced
-    watch_all();
     while (!finished_) {
         std::vector<sys::Poll> set{{signals_.get()}};
         std::vector<std::uint32_t> generations;
@@ -132,7 +128,7 @@ void Keeper::start_master(Master& master) {
     }
     master.pid = spawned->pid;
     master.pidfd = std::move(spawned->pidfd);
-    watch(master.pid, master.pidfd);
+    watched_->watch(master.pid, master.pidfd);
     master.channel = std::move(channel->first);
     Tail tail;
     tail.add(master.note).add(master.path);
@@ -221,7 +217,7 @@ void Keeper::signals() {
         if (taken->signal == SIGCHLD) {
             // One signal may stand for several ends.
             if (const auto ended = sys::peek_ended_child(taken->from)) reap_one(*ended);
-            reap_watched();
+            for (auto ended = watched_->next(); ended && !finished_; ended = watched_->next()) reap_one(*ended);
             strangers_at_ = std::min(strangers_at_, monotonic_now() + strangers_wait);
         } else if (taken->signal == SIGWINCH && taken->from_kernel) {
             continue;  // a terminal changed its size
@@ -248,30 +244,6 @@ void Keeper::forward(int signal) {
     const bool pending = std::find(pending_signals_.begin(), pending_signals_.end(), signal) != pending_signals_.end();
     if (!pending) pending_signals_.push_back(signal);
     deliver_signals(state_.masters.at(state_.owner));
-}
-
-// To ask for any ended child looks at all of them, and a successor would wait for that. So those that somebody waits
-// for are known by their pidfds, and the rest are looked for when there is time.
-void Keeper::watch(pid_t pid, const sys::UniqueFd& pidfd) {
-    // One that is not watched is found with the strangers.
-    if (ends_ && pidfd.valid()) static_cast<void>(ends_->add(pidfd, sys::Epoll::Watch::channel, static_cast<std::uint64_t>(pid)));
-}
-
-void Keeper::watch_all() {
-    for (const auto& [generation, master] : state_.masters) watch(master.pid, master.pidfd);
-    for (const auto& [id, child] : state_.children) watch(child.pid, child.pidfd);
-}
-
-void Keeper::reap_watched() {
-    for (bool any = true; any && !finished_;) {
-        any = false;
-        for (const sys::Readiness& event : ends_->wait(0)) {
-            const auto ended = finished_ ? std::nullopt : sys::peek_ended_child(static_cast<pid_t>(event.token));
-            if (!ended) continue;
-            reap_one(*ended);
-            any = true;
-        }
-    }
 }
 
 void Keeper::reap_all() {
@@ -508,11 +480,10 @@ void Keeper::on_spawn(Master& master, const Message& message, std::vector<sys::U
 
     auto spawned = sys::spawn(spec);
     if (!spawned) return answer(body->id, 0, spawned.error().message(), spawned.error().code());
-    const pid_t pid = spawned->pid;
-    living_[pid] = body->id;
-    Child& child = state_.children[body->id] = Child{pid, sys::move_up(std::move(spawned->pidfd), kept_descriptors_from), false, 0};
-    watch(pid, child.pidfd);
-    answer(body->id, pid, "", 0);
+    living_[spawned->pid] = body->id;
+    Child& child = state_.children[body->id] = Child{spawned->pid, sys::move_up(std::move(spawned->pidfd), kept_descriptors_from), false, 0};
+    watched_->watch(child.pid, child.pidfd);
+    answer(body->id, child.pid, "", 0);
 }
 
 void Keeper::on_start_master(Master& master, const Message& message) {

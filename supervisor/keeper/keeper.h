@@ -20,8 +20,8 @@
 #include "keeper/message.h"
 #include "keeper/state.h"
 #include "sys/inherited.h"
+#include "sys/offspring.h"
 #include "sys/process.h"
-#include "sys/readiness.h"
 
 namespace baton::keeper {
 
@@ -41,9 +41,6 @@ class Keeper {
     void master_ended(std::uint32_t generation, int status);
     void forget_master(std::uint32_t generation, int status);
     void give(std::uint32_t generation);
-    void watch(pid_t pid, const sys::UniqueFd& pidfd);
-    void watch_all();
-    void reap_watched();
     void reap_all();
     void reap_one(const sys::Ended& ended);
     void signals();
@@ -87,8 +84,8 @@ class Keeper {
     State state_;
     std::unordered_map<pid_t, std::uint64_t> living_;  // the children that have not ended, by pid
     sys::UniqueFd signals_;
-    std::optional<sys::Epoll> ends_;  // of the processes that were started here
-    Millis strangers_at_ = never;     // when it is looked for children that were not
+    std::optional<sys::Offspring> watched_;  // masters, their children and the checker, once it runs
+    Millis strangers_at_ = never;            // when it is looked for children that are not watched
     sys::UniqueFd null_;
     sys::Watchdog watchdog_;  // the service manager's: of the keeper alone, which looks after the masters itself
     std::optional<Checker> checker_;

@@ -37,7 +37,7 @@ void Keeper::on_replace(Master& master) {
     spec.parent_death_signal = SIGKILL;
     auto spawned = sys::spawn(spec);
     if (!spawned) return fail(spawned.error().message());
-    watch(spawned->pid, spawned->pidfd);
+    watched_->watch(spawned->pid, spawned->pidfd);
     checker_ = Checker{spawned->pid, std::move(spawned->pidfd), master.generation, monotonic_now() + checker_timeout};
 }
 

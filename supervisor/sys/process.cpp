@@ -200,4 +200,11 @@ std::string describe_status(int status) {
     return fmt::format("exited {}", WEXITSTATUS(status));
 }
 
+void write_error(const std::string& text) {
+    std::vector<Poll> room{{STDERR_FILENO, true, false}};
+    poll_descriptors(room, 0);
+    if (!room.front().writable) return;
+    [[maybe_unused]] const ssize_t written = ::write(STDERR_FILENO, text.data(), text.size());
+}
+
 }  // namespace baton::sys

@@ -68,6 +68,8 @@ struct Poll {
     bool writable = false;
 };
 void poll_descriptors(std::vector<Poll>& set, int timeout_ms);
+// To standard error, unless nobody reads it now: nothing may hold up who says it.
+void write_error(const std::string& text);
 
 // Replaces this process by the image. Returns only on failure.
 Error execute(const UniqueFd& image, const std::vector<std::string>& arguments,
