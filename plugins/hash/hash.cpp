@@ -1,4 +1,4 @@
-// Consistent hashing of keys, by one of three methods (lookup.h), with bounded loads if wanted: an endpoint
+// Consistent hashing of keys, by one of three methods (ring, maglev, rendezvous), with bounded loads if wanted: an endpoint
 // that has more than `bounded_load` times its share of the connections passes the key on to the next
 // (Mirrokni, Thorup, Zadimoghaddam 2016).
 //
@@ -15,7 +15,9 @@
 #include <vector>
 
 #include "baton/roster.hpp"
-#include "lookup.h"
+#include "maglev.h"
+#include "rendezvous.h"
+#include "ring.h"
 
 namespace {
 

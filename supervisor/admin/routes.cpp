@@ -177,6 +177,14 @@ Reply weigh(const Call& call) {
     return run(body, engine::WeightCommand{call.service(), static_cast<std::uint32_t>(*ordinal), weight});
 }
 
+template <model::AdminState admin>
+Reply administer(const Call& call) {
+    const Body body(call.request.body);
+    const auto ordinal = parse_number(call.arguments[1], 1, UINT32_MAX);
+    if (!ordinal) return no_such_instance(call);
+    return run(body, engine::AdminCommand{call.service(), static_cast<std::uint32_t>(*ordinal), admin});
+}
+
 Reply reload(const Call& call) {
     Body body(call.request.body);
     const bool wait = body.boolean("wait", true);
@@ -243,6 +251,9 @@ constexpr Route routes[] = {
     {"POST", "v1/instances/*/*/stop", power_instance<engine::Power::stop>},
     {"POST", "v1/instances/*/*/restart", power_instance<engine::Power::restart>},
     {"POST", "v1/instances/*/*/weight", weigh},
+    {"POST", "v1/instances/*/*/drain", administer<model::AdminState::drain>},
+    {"POST", "v1/instances/*/*/maint", administer<model::AdminState::maint>},
+    {"POST", "v1/instances/*/*/ready", administer<model::AdminState::ready>},
     {"POST", "v1/reload", reload},
     {"POST", "v1/upgrade", upgrade},
     {"POST", "v1/reopen", reopen},
@@ -287,6 +298,10 @@ struct DescribeCommand {
     }
     std::string operator()(const engine::WeightCommand& command) const {
         return fmt::format("weight of {}/{} to {}", command.service, command.ordinal, command.weight);
+    }
+    std::string operator()(const engine::AdminCommand& command) const {
+        static constexpr std::array<std::string_view, 3> verbs{"ready", "drain", "maint"};
+        return fmt::format("{} {}/{}", verbs[static_cast<std::size_t>(command.admin)], command.service, command.ordinal);
     }
     std::string operator()(const engine::UpgradeCommand& command) const {
         return command.binary.empty() ? "upgrade" : "upgrade to " + command.binary;

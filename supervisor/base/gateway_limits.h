@@ -38,6 +38,9 @@ inline constexpr Millis slow_start_step = 100;
 inline constexpr std::size_t worker_descriptors = 64;
 // Endpoints whose connections a worker counts: those of the table and those that left it with connections open.
 inline constexpr std::size_t counted_endpoints = 8'192;
+// A command that changes who gets traffic waits so long for the workers to confirm it; one that is silent for
+// longer is found hung.
+inline constexpr Millis workers_told = 15'000;
 // A worker must serve by its first table within this.
 inline constexpr Millis worker_start = 10'000;
 // One that was told to end at once is killed after this.

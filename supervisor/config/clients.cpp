@@ -40,7 +40,8 @@ void read_match(Table table, model::Match& match) {
     }
     if (auto header = table.table("header")) read_header(*header, match);
     if (table.members().empty()) {
-        table.report().problem(table.place(), fmt::format("{} must have path_prefix, host or header; what matches no route goes to the listener's service", table.path()));
+        table.report().problem(table.place(), fmt::format("{} must have path_prefix, host or header; what matches no route goes to "
+                                                          "the listener's service", table.path()));
     }
     table.finish();
 }
@@ -66,8 +67,10 @@ void read_http(Table table, model::HttpSpec& spec) {
     table.duration("body_timeout", spec.body_timeout, 1);
     table.duration("idle_timeout", spec.idle_timeout, 1);
     table.duration("send_timeout", spec.send_timeout, 1);
-    if (table.size("max_header", spec.max_header) && (spec.max_header < limits::http_header_bytes_min || spec.max_header > limits::http_header_bytes_max)) {
-        table.problem("max_header", fmt::format("must be from \"{}\" to \"{}\"", format_size(limits::http_header_bytes_min), format_size(limits::http_header_bytes_max)));
+    const bool header = table.size("max_header", spec.max_header);
+    if (header && (spec.max_header < limits::http_header_bytes_min || spec.max_header > limits::http_header_bytes_max)) {
+        table.problem("max_header", fmt::format("must be from \"{}\" to \"{}\"", format_size(limits::http_header_bytes_min),
+                                                format_size(limits::http_header_bytes_max)));
     }
     table.size("max_body", spec.max_body);
     table.duration("drain_grace", spec.drain_grace);

@@ -23,7 +23,8 @@ void read_key(Table& table, model::BalanceSpec& spec) {
     const std::string name = colon == std::string::npos ? "" : key.substr(colon + 1);
     const bool plain = key == "client_ip" || key == "path";
     if (!plain && !((kind == "header" || kind == "cookie") && is_token(name))) {
-        return table.problem("key", fmt::format("= {} is an unknown value; it must be \"client_ip\", \"path\", \"header:NAME\" or \"cookie:NAME\"", in_quotes(key)));
+        return table.problem("key", fmt::format("= {} is an unknown value; it must be \"client_ip\", \"path\", \"header:NAME\" or "
+                                                "\"cookie:NAME\"", in_quotes(key)));
     }
     // Headers are told apart without regard to case, cookies are not.
     spec.key = kind == "header" ? kind + ":" + lower_case(name) : key;
@@ -57,7 +58,8 @@ void read_reasons(Table& table, std::vector<model::RetryOn>& to) {
     for (const std::string& word : words) {
         const auto found = reasons.find(word);
         if (found == reasons.end()) {
-            table.problem("on", fmt::format("has {}, which is no reason to retry; there are \"connect\", \"error\", \"timeout\", \"502\", \"503\" and \"504\"", in_quotes(word)));
+            table.problem("on", fmt::format("has {}, which is no reason to retry; there are \"connect\", \"error\", \"timeout\", "
+                                            "\"502\", \"503\" and \"504\"", in_quotes(word)));
         } else if (std::find(chosen.begin(), chosen.end(), found->second) != chosen.end()) {
             table.problem("on", fmt::format("names {} twice", in_quotes(word)));
         } else {
@@ -115,9 +117,9 @@ void read_endpoint_address(Table& table, model::Address& to, const std::string& 
 void read_endpoints(Table& table, model::ServiceSpec& spec, const std::string& prefix) {
     table.require("endpoints");
     const auto endpoints = table.tables("endpoints");
-    if (const Node* written = table.find("endpoints"); written != nullptr && written->as<Array>() != nullptr && endpoints.empty() && written->as<Array>()->empty()) {
-        table.problem("endpoints", "must have at least one");
-    }
+    const Node* written = table.find("endpoints");
+    const Array* array = written == nullptr ? nullptr : written->as<Array>();
+    if (array != nullptr && array->empty()) table.problem("endpoints", "must have at least one");
     if (endpoints.size() > limits::service_endpoints) {
         table.problem("endpoints", fmt::format("has {} endpoints; at most {} are possible", endpoints.size(), limits::service_endpoints));
     }

@@ -41,7 +41,9 @@ class Ways {
     Ways(const Draft& draft, bool complete, const std::vector<std::string>& balancers, Report& report)
         : draft_(draft), complete_(complete), balancers_(balancers), report_(report) {
         for (const ListenerSpec& listener : draft.configuration.listeners) {
-            for (const std::string& name : model::services_of(listener)) complete_targets_ = complete_targets_ && find_service(draft.configuration, name) != nullptr;
+            for (const std::string& name : model::services_of(listener)) {
+                if (find_service(draft.configuration, name) == nullptr) complete_targets_ = false;
+            }
         }
     }
 
@@ -76,7 +78,8 @@ class Ways {
             for (std::size_t earlier = 0; earlier < r; ++earlier) {
                 const model::Match& match = listener.routes[r].match;
                 if (match == model::Match{} || !(listener.routes[earlier].match == match)) continue;
-                problem(keys, fmt::format("{}.route[{}].match", own, r), fmt::format("is the match of {}.route[{}] already, so this route gets nothing", own, earlier));
+                problem(keys, fmt::format("{}.route[{}].match", own, r),
+                        fmt::format("is the match of {}.route[{}] already, so this route gets nothing", own, earlier));
                 break;
             }
         }
@@ -90,11 +93,13 @@ class Ways {
         const auto found = draft_.listeners[i].keys.find(own + ".protocol");
         const Place place = found == draft_.listeners[i].keys.end() ? draft_.listeners[i].service : found->second;
         if (service.delivery == Delivery::handoff && listener.protocol != Protocol::tcp) {
-            report_.problem(place, fmt::format("{} is not possible with {}.delivery = \"handoff\"; use \"tcp\"", protocol, path("service", service.name)));
+            report_.problem(place, fmt::format("{} is not possible with {}.delivery = \"handoff\"; use \"tcp\"", protocol,
+                                               path("service", service.name)));
         }
         const bool streams = service.delivery == Delivery::proxy && has_hidden_sockets(service);
         if (streams && listener.protocol == Protocol::udp) {
-            report_.problem(place, fmt::format("{} is not possible with {}.upstream = \"socket\"; use \"port\"", protocol, path("service", service.name)));
+            report_.problem(place, fmt::format("{} is not possible with {}.upstream = \"socket\"; use \"port\"", protocol,
+                                               path("service", service.name)));
         }
     }
 
@@ -118,7 +123,8 @@ class Ways {
         if (std::find(balancers_.begin(), balancers_.end(), strategy) == balancers_.end()) {
             const std::vector<std::string_view> known(balancers_.begin(), balancers_.end());
             const std::string near = suggestion(strategy, known);
-            problem(draft_.services[i].keys, key, fmt::format("= {} is an unknown strategy{}", in_quotes(strategy), near.empty() ? "; there are " + listed(balancers_) : near));
+            problem(draft_.services[i].keys, key,
+                    fmt::format("= {} is an unknown strategy{}", in_quotes(strategy), near.empty() ? "; there are " + listed(balancers_) : near));
         } else if (service.delivery == Delivery::inherit && !is_kernel_strategy(strategy)) {
             problem(draft_.services[i].keys, key,
                     fmt::format("= {} needs delivery = \"proxy\" or \"handoff\"; without a worker there are \"round_robin\", \"ip_hash\" and \"hash\"",
@@ -153,7 +159,9 @@ class Ways {
         const Places& keys = draft_.services[i].keys;
         const std::string own = path("service", service.name);
         const std::string nothing = "has no effect with delivery = \"handoff\"";
-        for (const std::string_view key : {"response", "idle", "tunnel", "pool_idle", "pool_size"}) problem(keys, fmt::format("{}.timeouts.{}", own, key), nothing);
+        for (const std::string_view key : {"response", "idle", "tunnel", "pool_idle", "pool_size"}) {
+            problem(keys, fmt::format("{}.timeouts.{}", own, key), nothing);
+        }
         problem(keys, own + ".proxy_protocol", nothing);
         check_requests(i);
     }
@@ -170,11 +178,13 @@ class Ways {
             {"connect", "\"http\" or \"tcp\""}, {"response", "\"http\""}, {"idle", "\"http\" or \"udp\""},
             {"tunnel", "\"http\" or \"tcp\""}, {"pool_idle", "\"http\""}, {"pool_size", "\"http\""}};
         for (const auto& [key, protocols] : timeouts) {
-            if (!timeout_has_effect(reach, service.delivery, key)) problem(keys, fmt::format("{}.timeouts.{}", own, key), fmt::format("needs a listener with protocol = {}", protocols));
+            if (timeout_has_effect(reach, service.delivery, key)) continue;
+            problem(keys, fmt::format("{}.timeouts.{}", own, key), fmt::format("needs a listener with protocol = {}", protocols));
         }
         if (reach.http || reach.tcp) return;
-        problem(keys, own + ".health.retry", "needs a listener with protocol = \"http\" or \"tcp\"");
-        if (service.proxy_protocol != model::ProxyProtocol::none) problem(keys, own + ".proxy_protocol", "needs a listener with protocol = \"http\" or \"tcp\"");
+        const std::string streams = "needs a listener with protocol = \"http\" or \"tcp\"";
+        problem(keys, own + ".health.retry", streams);
+        if (service.proxy_protocol != model::ProxyProtocol::none) problem(keys, own + ".proxy_protocol", streams);
     }
 
     // What there is only where requests are understood.
@@ -183,7 +193,8 @@ class Ways {
         const Reach reach = reach_of(draft_.configuration, service.name);
         if (reach.http || ((!reach.any() || !complete_ || !complete_targets_) && service.delivery == Delivery::proxy)) return;
         const std::string own = path("service", service.name);
-        const std::string needs = service.delivery == Delivery::handoff ? "is not possible with delivery = \"handoff\"" : "needs a listener with protocol = \"http\"";
+        const bool given = service.delivery == Delivery::handoff;
+        const std::string needs = given ? "is not possible with delivery = \"handoff\"" : "needs a listener with protocol = \"http\"";
         const Places& keys = draft_.services[i].keys;
         if (service.balance.key != "client_ip") problem(keys, own + ".balance.key", fmt::format("= {} {}", in_quotes(service.balance.key), needs));
         const auto& on = service.health.retry.on;

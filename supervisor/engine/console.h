@@ -19,6 +19,7 @@
 
 #include "base/result.h"
 #include "base/time.h"
+#include "model/instance.h"
 #include "model/views.h"
 
 namespace baton::engine {
@@ -41,6 +42,11 @@ struct WeightCommand {
     std::uint32_t ordinal = 1;
     std::uint32_t weight = 1;
 };
+struct AdminCommand {
+    std::string service;
+    std::uint32_t ordinal = 1;
+    model::AdminState admin = model::AdminState::ready;
+};
 struct UpgradeCommand {
     std::string binary;  // empty: the path of the running one
     std::optional<Millis> soak;
@@ -51,8 +57,8 @@ struct ShutdownCommand {
     bool graceful = true;
 };
 
-using Command = std::variant<ReloadCommand, ScaleCommand, PowerCommand, WeightCommand, UpgradeCommand, ReopenCommand,
-                             ShutdownCommand>;
+using Command = std::variant<ReloadCommand, ScaleCommand, PowerCommand, WeightCommand, AdminCommand, UpgradeCommand,
+                             ReopenCommand, ShutdownCommand>;
 
 // Called for each step of a command; cheap, may be called any number of times.
 using Progress = std::function<void(const model::ProgressView&)>;

@@ -6,6 +6,7 @@
 
 #include <fmt/core.h>
 
+#include "base/gateway_limits.h"
 #include "base/limits.h"
 #include "plan/step.h"
 #include "plan/workers.h"
@@ -58,6 +59,10 @@ std::string why_not_wanted(const model::State& state, const Service& service) {
     return "it is not wanted";
 }
 
+CommandFailure not_ours(const std::string& service) {
+    return {409, fmt::format("service {} is external: its servers are not Baton's to start, restart or scale (`baton drain`, `maint`, `ready` and `weight` are for them)", service), {}};
+}
+
 }  // namespace
 
 Operator::Operator(Engine& engine) : engine_(engine) {}
@@ -101,7 +106,8 @@ boost::asio::awaitable<std::optional<CommandFailure>> Operator::execute(Command 
     if (auto* asked = std::get_if<ReloadCommand>(&command)) co_return co_await reload(*asked, std::move(progress));
     if (auto* asked = std::get_if<ScaleCommand>(&command)) co_return co_await scale(*asked, std::move(progress));
     if (auto* asked = std::get_if<PowerCommand>(&command)) co_return co_await power(*asked, std::move(progress));
-    if (auto* asked = std::get_if<WeightCommand>(&command)) co_return co_await weigh(*asked);
+    if (auto* asked = std::get_if<WeightCommand>(&command)) co_return co_await weigh(*asked, std::move(progress));
+    if (auto* asked = std::get_if<AdminCommand>(&command)) co_return co_await administer(*asked, std::move(progress));
     if (auto* asked = std::get_if<UpgradeCommand>(&command)) co_return co_await upgrade(*asked, std::move(progress));
     if (auto* asked = std::get_if<ShutdownCommand>(&command)) engine_.shut_down(!asked->graceful);
     if (std::holds_alternative<ReopenCommand>(command)) engine_.reopen_logs();
@@ -147,7 +153,9 @@ Operator::Outcome Operator::reload(ReloadCommand command, Progress progress) {
         auto outcome = co_await stopped(name, progress);
         take(name, std::move(outcome));
     }
-    co_return failed;
+    if (failed) co_return failed;
+    std::string what = "the configuration";
+    co_return co_await told(std::move(what), std::move(progress));
 }
 
 Operator::Outcome Operator::settled(std::string name, Progress progress) {
@@ -241,6 +249,7 @@ Operator::Outcome Operator::scale(ScaleCommand command, Progress progress) {
     if (command.replicas == 0 || command.replicas > limits::replicas) {
         co_return CommandFailure{400, fmt::format("replicas must be from 1 to {} (`baton stop` stops a service)", limits::replicas), {}};
     }
+    if (is_external(engine_.runner().state().services.at(command.service))) co_return not_ours(command.service);
     engine_.runner().apply(model::ScaleAsked{command.service, command.replicas});
     co_return co_await settled(command.service, std::move(progress));
 }
@@ -249,6 +258,8 @@ Operator::Outcome Operator::power(PowerCommand command, Progress progress) {
     const auto& services = engine_.runner().state().services;
     const auto found = services.find(command.service);
     if (found == services.end()) co_return CommandFailure{404, "no such service: " + command.service, {}};
+    // As a whole it can be stopped, which turns its clients away, and started again.
+    if (is_external(found->second) && (command.ordinal || command.power == Power::restart)) co_return not_ours(command.service);
     std::uint64_t id = 0;
     if (command.ordinal) {
         const Instance* instance = plan::find_place(found->second, *command.ordinal);
@@ -266,21 +277,41 @@ Operator::Outcome Operator::power(PowerCommand command, Progress progress) {
     co_return co_await settled(command.service, std::move(progress));
 }
 
-Operator::Outcome Operator::weigh(WeightCommand command) {
+std::optional<CommandFailure> Operator::ungoverned(const std::string& service, std::uint32_t ordinal, std::string_view what) const {
     const auto& services = engine_.runner().state().services;
-    const auto found = services.find(command.service);
-    if (found == services.end() || plan::find_place(found->second, command.ordinal) == nullptr) {
-        co_return CommandFailure{404, fmt::format("no such instance: {}/{}", command.service, command.ordinal), {}};
-    }
-    if (command.weight > limits::weight_max) co_return CommandFailure{400, fmt::format("a weight is from 0 to {}", limits::weight_max), {}};
+    const auto found = services.find(service);
+    const bool there = found != services.end() && (find_external(found->second, ordinal) != nullptr || plan::find_place(found->second, ordinal) != nullptr);
+    if (!there) return CommandFailure{404, fmt::format("no such instance: {}/{}", service, ordinal), {}};
     const model::Revision* revision = find_revision(found->second, found->second.current);
     const auto& listeners = revision->listeners;
     const bool by_kernel = engine_.runner().sockets().kernel() && std::any_of(listeners.begin(), listeners.end(), [](const auto& one) { return can_steer(one); });
-    const bool steered = by_kernel || by_workers(revision->spec);
-    if (!steered) {
-        co_return CommandFailure{409, fmt::format("service {}: nobody chooses among its instances by weight (`baton status` shows the steering), so weights have no effect", command.service), {}};
-    }
+    if (by_kernel || by_workers(revision->spec)) return std::nullopt;
+    return CommandFailure{409, fmt::format("service {}: nobody chooses among its instances (`baton status` shows the steering), so {} no effect", service, what), {}};
+}
+
+Operator::Outcome Operator::weigh(WeightCommand command, Progress progress) {
+    if (auto failure = ungoverned(command.service, command.ordinal, "weights have")) co_return failure;
+    if (command.weight > limits::weight_max) co_return CommandFailure{400, fmt::format("a weight is from 0 to {}", limits::weight_max), {}};
     engine_.runner().apply(model::WeightAsked{command.service, command.ordinal, command.weight});
+    std::string name = fmt::format("{}/{}", command.service, command.ordinal);
+    co_return co_await told(std::move(name), std::move(progress));
+}
+
+Operator::Outcome Operator::administer(AdminCommand command, Progress progress) {
+    if (auto failure = ungoverned(command.service, command.ordinal, "this has")) co_return failure;
+    engine_.runner().apply(model::AdminAsked{command.service, command.ordinal, command.admin});
+    std::string name = fmt::format("{}/{}", command.service, command.ordinal);
+    co_return co_await told(std::move(name), std::move(progress));
+}
+
+Operator::Outcome Operator::told(std::string what, Progress progress) {
+    const Millis deadline = monotonic_now() + limits::workers_told;
+    while (!engine_.runner().workers().confirmed()) {
+        if (!engine_.runner().active()) co_return CommandFailure{503, "another generation took over; ask it", {}};
+        if (monotonic_now() >= deadline) co_return CommandFailure{409, fmt::format("{}: it is noted, but not every worker has confirmed it", what), {}};
+        progress(progress_of("workers", "being told", 50));
+        co_await engine_.runner().changed().wait(look_interval);
+    }
     co_return std::nullopt;
 }
 

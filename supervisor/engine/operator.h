@@ -32,7 +32,12 @@ class Operator final : public Console {
     Outcome reload(ReloadCommand command, Progress progress);
     Outcome scale(ScaleCommand command, Progress progress);
     Outcome power(PowerCommand command, Progress progress);
-    Outcome weigh(WeightCommand command);
+    Outcome weigh(WeightCommand command, Progress progress);
+    Outcome administer(AdminCommand command, Progress progress);
+    // Why nothing can be said of new connections to this instance, if so.
+    std::optional<CommandFailure> ungoverned(const std::string& service, std::uint32_t ordinal, std::string_view what) const;
+    // Until every worker serves by the present table.
+    Outcome told(std::string what, Progress progress);
     Outcome upgrade(UpgradeCommand command, Progress progress);
     // Until `service` is as wanted, or failed; checked after every turn.
     Outcome settled(std::string service, Progress progress);

@@ -25,6 +25,7 @@ bool is_by_network(const ProbeSpec& spec) {
 // Which probe an instance in this state is under.
 bool runs(ProbeKind kind, const model::ServiceSpec& spec, const Instance& instance, bool startup_passed) {
     const bool running = instance.state == InstanceState::ready || instance.state == InstanceState::unready;
+    if (running && instance.admin == model::AdminState::maint) return false;
     switch (kind) {
         case ProbeKind::startup: return instance.state == InstanceState::starting && !startup_passed;
         case ProbeKind::readiness:
@@ -70,7 +71,9 @@ void Probes::settle(const model::State& state) {
 }
 
 void Probes::start(const Key& key, const model::State& state, const model::Revision& revision, const Instance& instance, const ProbeSpec& spec) {
-    const ListenerSpec* listener = listener_for(revision, spec);
+    // One that is given its clients accepts nobody on a listener, only on the port that is named.
+    const bool given = revision.spec.delivery == model::Delivery::handoff;
+    const ListenerSpec* listener = given ? nullptr : listener_for(revision, spec);
     ListenerSpec elsewhere;
     elsewhere.address = {model::Family::inet4, "127.0.0.1", spec.port};
     ListenerSpec through = listener == nullptr ? elsewhere : *listener;

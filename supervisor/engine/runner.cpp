@@ -53,7 +53,7 @@ Runner::Runner(boost::asio::io_context& context, KeeperLink& link, Log& log, Eve
       processes_(context, link, sockets_, log,
                  {[this](model::Event event) { post(std::move(event)); },
                   [this](const std::string& instance, std::string_view line) { events_.line(instance, line); }}),
-      workers_(context, link, sockets_, processes_, log, [this](model::Event event) { post(std::move(event)); }),
+      workers_(context, link, sockets_, processes_, log, [this](model::Event event) { post(std::move(event)); }, [this] { changed_.ring(); }),
       probes_(context, sockets_, log, [this](model::Event event) { post(std::move(event)); }),
       changed_(context),
       retry_(context),

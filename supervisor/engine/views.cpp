@@ -6,6 +6,7 @@
 #include <fmt/core.h>
 
 #include "engine/operator.h"
+#include "plan/externals.h"
 #include "plan/step.h"
 
 namespace baton::engine {
@@ -48,7 +49,46 @@ std::string rollout_of(const Service& service) {
     return fmt::format("revision {} (version \"{}\") was taken back: {}", service.rejected.revision, service.rejected.version, service.rejected.why);
 }
 
+// Of a service, how many take traffic of how many that should.
+struct Tally {
+    std::uint32_t ready = 0;
+    std::uint32_t wanted = 0;
+};
+
+Tally tally_of(const Service& service) {
+    if (!is_external(service)) return {plan::ready_count(service), wanted_replicas(service)};
+    Tally tally;
+    for (const model::External& external : service.externals) {
+        if (plan::takes_traffic(service, external)) ++tally.ready;
+        if (!external.spec.down) ++tally.wanted;
+    }
+    return tally;
+}
+
+std::string state_of_servers(const model::State& state, const Service& service) {
+    const Tally tally = tally_of(service);
+    if (!plan::wanted(state, service)) return "stopped";
+    if (tally.ready == 0) return "failed";
+    return tally.ready < tally.wanted ? "degraded" : "running";
+}
+
+model::InstanceView view_of(const Service& service, const model::External& external, Millis now) {
+    const model::Override* said = find_override(service, external.ordinal);
+    model::InstanceView view;
+    view.name = fmt::format("{}/{}", service.name, external.ordinal);
+    view.service = service.name;
+    view.state = external.spec.down ? "down" : "ready";
+    view.since = now - std::max(external.since, said == nullptr ? 0 : said->since);
+    view.weight = said != nullptr && said->weight ? *said->weight : external.spec.weight;
+    view.admin = name_of_enum(said == nullptr ? model::AdminState::ready : said->admin);
+    view.status = to_string(external.spec.address);
+    if (!external.spec.name.empty()) view.status += fmt::format(" ({})", external.spec.name);
+    if (external.spec.backup) view.status += ", backup";
+    return view;
+}
+
 std::string state_of(const model::State& state, const Service& service) {
+    if (is_external(service) && service.instances.empty()) return state_of_servers(state, service);
     const std::uint32_t ready = plan::ready_count(service);
     if (!plan::wanted(state, service)) return service.instances.empty() ? "stopped" : "stopping";
     if (service.phase != RolloutPhase::settled) return "rolling";
@@ -72,8 +112,8 @@ std::vector<model::ServiceView> Operator::services() const {
         view.state = state_of(state, service);
         view.version = revision->spec.version;
         view.revision = service.current;
-        view.replicas = wanted_replicas(service);
-        view.ready = plan::ready_count(service);
+        view.replicas = tally_of(service).wanted;
+        view.ready = tally_of(service).ready;
         view.delivery = name_of_enum(revision->spec.delivery);
         view.steering = steering_of(*revision, engine_.runner().sockets());
         view.rollout = rollout_of(service);
@@ -99,10 +139,12 @@ std::vector<model::InstanceView> Operator::instances() const {
             view.restarts = instance.restarts;
             view.since = now - instance.since;
             view.weight = instance.weight;
+            view.admin = name_of_enum(instance.admin);
             view.status = instance.status_text;
             view.last_exit = instance.last_exit;
             views.push_back(std::move(view));
         }
+        for (const model::External& external : service.externals) views.push_back(view_of(service, external, now));
     }
     std::sort(views.begin(), views.end(), [](const auto& a, const auto& b) { return std::tie(a.service, a.name, a.id) < std::tie(b.service, b.name, b.id); });
     return views;

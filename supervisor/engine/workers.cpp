@@ -36,8 +36,8 @@ const Worker* find_worker(const model::State& state, std::uint64_t id) {
 }  // namespace
 
 Workers::Workers(boost::asio::io_context& context, KeeperLink& link, Sockets& sockets, Processes& processes, Log& log,
-                 std::function<void(model::Event)> event)
-    : context_(context), link_(link), sockets_(sockets), processes_(processes), log_(log), event_(std::move(event)), access_logs_(log) {}
+                 std::function<void(model::Event)> event, std::function<void()> changed)
+    : context_(context), link_(link), sockets_(sockets), processes_(processes), log_(log), event_(std::move(event)), changed_(std::move(changed)), access_logs_(log) {}
 
 Result<void> Workers::start(const model::State& state, std::uint64_t id) {
     const Worker* worker = find_worker(state, id);
@@ -247,6 +247,7 @@ void Workers::read(std::uint64_t id) {
         if (!confirmation) continue;
         const bool first = open.confirmed == 0;
         open.confirmed = std::max(open.confirmed, confirmation->revision);
+        changed_();
         if (first) event_(model::WorkerReady{id});
         if (confirmation->leaving && !open.leaving) event_(model::WorkerLeaves{id});
     }
@@ -254,6 +255,13 @@ void Workers::read(std::uint64_t id) {
 }
 
 // --- what they count ---
+
+bool Workers::confirmed() const {
+    return std::all_of(open_.begin(), open_.end(), [&](const auto& entry) {
+        const Open& open = *entry.second;
+        return open.leaving || open.confirmed == 0 || open.confirmed >= table_.revision;
+    });
+}
 
 bool Workers::drained(std::uint64_t instance) const {
     // One that cannot be asked may still serve it.

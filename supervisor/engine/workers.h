@@ -33,7 +33,7 @@ namespace baton::engine {
 class Workers {
   public:
     Workers(boost::asio::io_context& context, KeeperLink& link, Sockets& sockets, Processes& processes, Log& log,
-            std::function<void(model::Event)> event);
+            std::function<void(model::Event)> event, std::function<void()> changed);
 
     // Asks the keeper for the worker's process, of this master's own program. An Error: nothing was asked.
     Result<void> start(const model::State& state, std::uint64_t id);
@@ -49,6 +49,8 @@ class Workers {
     void settle(const model::State& state);
     // USR1: access logs are other files from here on.
     void reopen_logs();
+    // Whether every worker that accepts serves by the table last sent.
+    bool confirmed() const;
     // Whether every worker has confirmed the table last sent, and none has a connection to this instance.
     bool drained(std::uint64_t instance) const;
     // Posts an event for each whose loop stands still.
@@ -87,6 +89,7 @@ class Workers {
     Processes& processes_;
     Log& log_;
     std::function<void(model::Event)> event_;
+    std::function<void()> changed_;  // a worker has confirmed a table
     std::map<std::uint64_t, std::unique_ptr<Open>> open_;
     model::RouteTable table_;
     AccessLogs access_logs_;

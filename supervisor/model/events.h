@@ -9,6 +9,7 @@
 
 #include "base/time.h"
 #include "model/configuration.h"
+#include "model/instance.h"
 
 namespace baton::model {
 
@@ -85,6 +86,11 @@ struct WeightAsked {
     std::uint32_t ordinal = 1;
     std::uint32_t weight = 1;
 };
+struct AdminAsked {
+    std::string service;
+    std::uint32_t ordinal = 1;
+    AdminState admin = AdminState::ready;
+};
 // A worker serves by its first route table.
 struct WorkerReady {
     std::uint64_t id = 0;
@@ -103,6 +109,6 @@ struct StopAsked {
 };
 
 using Event = std::variant<Tick, Configured, ChildStarted, ChildNotStarted, ChildExited, Adopted, Notified, Probed,
-                           QueueEmpty, ListenerDrained, PowerAsked, ScaleAsked, WeightAsked, WorkerReady, WorkerLeaves, WorkerHung, StopAsked>;
+                           QueueEmpty, ListenerDrained, PowerAsked, ScaleAsked, WeightAsked, AdminAsked, WorkerReady, WorkerLeaves, WorkerHung, StopAsked>;
 
 }  // namespace baton::model

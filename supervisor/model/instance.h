@@ -105,6 +105,11 @@ struct InstanceSocket {
 };
 BOOST_DESCRIBE_STRUCT(InstanceSocket, (), (listener, place, hidden))
 
+// What an operator wants of a place, whatever the health of who holds it. Connections that are open stay.
+// drain: nobody new. maint: nobody new, and one that was ready is not probed.
+enum class AdminState { ready, drain, maint };
+BOOST_DESCRIBE_ENUM(AdminState, ready, drain, maint)
+
 struct Instance {
     std::string service;
     std::uint32_t ordinal = 1;
@@ -120,7 +125,8 @@ struct Instance {
     bool startup_passed = false;  // this process passed its startup probe
     std::uint32_t restarts = 0;       // in all
     std::uint32_t failures = 0;       // ends in a row without having been stable
-    std::uint32_t weight = 1;
+    std::uint32_t weight = 1;                   // these two as an operator asked for its place
+    AdminState admin = AdminState::ready;
     std::uint16_t port = 0;   // that this process was told to bind; 0: none
     bool killed = false;      // stopping: KILL was sent
     Millis watchdog = 0;      // when it last said WATCHDOG=1; 0: it has not
@@ -130,7 +136,7 @@ struct Instance {
 };
 BOOST_DESCRIBE_STRUCT(Instance, (),
                       (service, ordinal, revision, state, since, deadline, ending, id, pid, started, was_ready, startup_passed,
-                       restarts, failures, weight, port, killed, watchdog, sockets, status_text, last_exit))
+                       restarts, failures, weight, admin, port, killed, watchdog, sockets, status_text, last_exit))
 using boost::describe::operators::operator==;
 
 inline std::string name_of(const Instance& instance) {

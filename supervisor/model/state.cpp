@@ -59,14 +59,39 @@ std::string revision_digest(const ServiceSpec& spec, const std::vector<ListenerS
     program.limits = spec.limits;
     std::string text = encode(program);
     if (spec.liveness.type == ProbeType::notify) text += fmt::format("watchdog {}", spec.liveness.interval * spec.liveness.failure);
-    // Listeners are what they are, whatever their order and their names.
+    // Listeners are what they are, whatever their order and their names; and nothing to a program that does not inherit them.
+    if (!inherits(spec)) return fmt::format("{:016x}", fnv(text));
     std::set<std::string> identities;
     for (const ListenerSpec& listener : listeners) identities.insert(identity(listener));
     for (const std::string& one : identities) text += one;
     return fmt::format("{:016x}", fnv(text));
 }
 
+const Override* find_override(const Service& service, std::uint32_t ordinal) {
+    for (const Override& one : service.overrides) {
+        if (one.ordinal == ordinal) return &one;
+    }
+    return nullptr;
+}
+
+const External* find_external(const Service& service, std::uint32_t ordinal) {
+    for (const External& one : service.externals) {
+        if (one.ordinal == ordinal) return &one;
+    }
+    return nullptr;
+}
+
+bool is_external(const Service& service) {
+    const Revision* revision = find_revision(service, service.current);
+    return revision != nullptr && revision->spec.runtime == Runtime::external;
+}
+
+std::uint64_t external_id(const std::string& service, const Address& address) {
+    return fnv(service + " " + to_string(address)) | (1ULL << 63);
+}
+
 std::uint32_t wanted_replicas(const Service& service) {
+    if (is_external(service)) return 0;
     if (service.scale > 0) return service.scale;
     const Revision* revision = find_revision(service, service.current);
     return revision == nullptr ? 0 : revision->spec.replicas;

@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <utility>
@@ -68,12 +69,32 @@ struct Rejected {
 };
 BOOST_DESCRIBE_STRUCT(Rejected, (), (revision, digest, version, why))
 
+// What an operator said of one place of a service, or of one server of an external one. It holds through
+// reloads, rollovers, upgrades and the death of masters, and is forgotten with the place or the server.
+struct Override {
+    std::uint32_t ordinal = 1;
+    AdminState admin = AdminState::ready;
+    std::optional<std::uint32_t> weight;  // none: as configured
+    Millis since = 0;                     // when `admin` changed
+};
+BOOST_DESCRIBE_STRUCT(Override, (), (ordinal, admin, weight, since))
+
+// A server of an external service. It keeps its number while its address is in the configuration.
+struct External {
+    std::uint32_t ordinal = 1;
+    EndpointSpec spec;
+    Millis since = 0;  // when it was added, or was `down` last
+};
+BOOST_DESCRIBE_STRUCT(External, (), (ordinal, spec, since))
+
 struct Service {
     std::string name;
     std::uint64_t current = 0;   // the revision every place should hold
     std::uint64_t previous = 0;  // where to go back to; 0: nothing
     std::vector<Revision> revisions;
     std::vector<Instance> instances;
+    std::vector<External> externals;  // in the configuration's order
+    std::vector<Override> overrides;
     RolloutPhase phase = RolloutPhase::settled;
     Millis rollout_began = 0;
     std::uint32_t rollout_failures = 0;
@@ -84,7 +105,7 @@ struct Service {
     Millis as_of = 0;        // the last step that touched it: what an earlier one asked for has been done
 };
 BOOST_DESCRIBE_STRUCT(Service, (),
-                      (name, current, previous, revisions, instances, phase, rollout_began, rollout_failures, rejected,
+                      (name, current, previous, revisions, instances, externals, overrides, phase, rollout_began, rollout_failures, rejected,
                        stopped, removed, scale, as_of))
 
 // A listener that left the configuration: it takes nobody new and is closed when its queue is empty.
@@ -132,12 +153,20 @@ struct State {
     Index index;
 };
 
-// Null when there is none.
+// These return null when there is none.
+const Override* find_override(const Service& service, std::uint32_t ordinal);
+const External* find_external(const Service& service, std::uint32_t ordinal);
 const Revision* find_revision(const Service& service, std::uint64_t number);
 // The instance of the child with this number, and its service; null when there is none.
 std::pair<Service*, Instance*> find_by_child(State& state, std::uint64_t id);
-// What must be equal for a running process to stay as it is: program, environment, user, limits, listeners.
+// What must be equal for a running process to stay as it is: program, environment, user, limits,
+// and the listeners it inherits.
 std::string revision_digest(const ServiceSpec& spec, const std::vector<ListenerSpec>& listeners);
+// Of processes: an external service has none.
 std::uint32_t wanted_replicas(const Service& service);
+bool is_external(const Service& service);
+// An external server's number for its connections: the same for the same address of the same service, with its
+// highest bit set, so that it is no child's.
+std::uint64_t external_id(const std::string& service, const Address& address);
 
 }  // namespace baton::model

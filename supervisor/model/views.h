@@ -17,7 +17,7 @@ namespace baton::model {
 struct InstanceView {
     std::string name;     // "web/1"
     std::string service;
-    std::string state;    // an InstanceState
+    std::string state;    // an InstanceState; of an external server: ready, down
     std::string version;
     std::uint64_t revision = 0;
     std::uint64_t id = 0; // unique for each start
@@ -25,10 +25,11 @@ struct InstanceView {
     std::uint32_t restarts = 0;
     Millis since = 0;     // milliseconds in this state
     std::uint32_t weight = 1;
-    std::string status;   // what the program said of itself (STATUS=)
+    std::string status;   // what the program said of itself (STATUS=); of an external server: its address
     std::string last_exit;  // "exited 1", "killed by signal 9"; empty: never ended
+    std::string admin;    // what an operator wants: an AdminState
 };
-BOOST_DESCRIBE_STRUCT(InstanceView, (), (name, service, state, version, revision, id, pid, restarts, since, weight, status, last_exit))
+BOOST_DESCRIBE_STRUCT(InstanceView, (), (name, service, state, version, revision, id, pid, restarts, since, weight, status, last_exit, admin))
 
 struct ServiceView {
     std::string name;

@@ -5,6 +5,7 @@
 
 #include <fmt/core.h>
 
+#include "plan/externals.h"
 #include "plan/instance.h"
 
 namespace baton::plan {
@@ -38,8 +39,11 @@ bool has_watchdog(const ServiceSpec& spec) {
 
 // Settings that apply to running processes: every revision that stays follows the new ones.
 void adopt_settings(Revision& revision, const ServiceSpec& fresh) {
+    // Servers that somebody else runs and processes have nothing in common.
+    if (revision.spec.runtime != fresh.runtime) return;
     ServiceSpec process = revision.spec;
     revision.spec = fresh;
+    if (fresh.runtime == model::Runtime::external) return;
     revision.spec.version = process.version;
     revision.spec.command = process.command;
     revision.spec.delivery = process.delivery;
@@ -68,8 +72,11 @@ void begin_rollout(Turn& turn, Service& service, std::uint64_t to) {
 
 void update(Turn& turn, Service& service, const ServiceSpec& spec, const std::vector<ListenerSpec>& listeners, bool retry) {
     const std::string digest = revision_digest(spec, listeners);
+    // As this version takes it, which need not be that of the one that stored them.
+    for (Revision& revision : service.revisions) revision.digest = revision_digest(revision.spec, revision.listeners);
     const Revision* current = find_revision(service, service.current);
     if (current->spec.replicas != spec.replicas) service.scale = 0;
+    if (current->spec.runtime != spec.runtime) service.overrides.clear();
     service.removed = false;
     for (Revision& revision : service.revisions) {
         adopt_settings(revision, spec);
@@ -141,6 +148,7 @@ void configure(Turn& turn, const model::Configured& event) {
         } else {
             update(turn, known->second, spec, listeners, event.retry);
         }
+        settle_externals(turn, turn.state.services.at(spec.name));
     }
     for (auto& [name, service] : turn.state.services) {
         const bool present = std::any_of(fresh.services.begin(), fresh.services.end(), [&](const auto& spec) { return spec.name == name; });

@@ -57,11 +57,11 @@ Millis restart_delay(const ServiceSpec& spec, const Instance& instance) {
     return std::min(delay, spec.restart.backoff_max);
 }
 
-// The stop signal is what tells an inheriting program to go; it has drain_timeout to finish what it
-// accepted, then kill_timeout as every other. What was proxied to it has ended by now, or its time is over.
+// The stop signal is what tells a program to go that holds its clients itself; it has drain_timeout to finish
+// what it accepted or was given, then kill_timeout as every other. What was proxied to it has ended by now, or its time is over.
 void end_drained(Turn& turn, const Service& service, Instance& instance, const std::string& reason) {
     const ServiceSpec& spec = spec_of(service, instance);
-    const Millis drain = by_workers(spec) ? 0 : spec.stop.drain_timeout;
+    const Millis drain = spec.delivery == model::Delivery::proxy ? 0 : spec.stop.drain_timeout;
     send_stop(turn, spec, instance, 0, drain + spec.stop.kill_timeout, reason);
 }
 

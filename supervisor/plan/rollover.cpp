@@ -1,4 +1,3 @@
-#include "plan/places.h"
 #include "plan/rollover.h"
 
 #include <algorithm>
@@ -8,7 +7,10 @@
 #include <fmt/core.h>
 
 #include "base/limits.h"
+#include "plan/externals.h"
 #include "plan/instance.h"
+#include "plan/overrides.h"
+#include "plan/places.h"
 
 namespace baton::plan {
 
@@ -50,6 +52,7 @@ Budget budget_of(const model::RolloutSpec& rollout, std::uint32_t replicas) {
 
 // Others may rely on it: an instance takes traffic, or has done its work and ended.
 bool stands(const Service& service) {
+    if (std::any_of(service.externals.begin(), service.externals.end(), [&](const auto& one) { return takes_traffic(service, one); })) return true;
     return std::any_of(service.instances.begin(), service.instances.end(), [](const Instance& instance) {
         return instance.state == InstanceState::ready || (instance.state == InstanceState::completed && instance.ending == Ending::none);
     });
@@ -74,14 +77,8 @@ void create(Turn& turn, Service& service, std::uint32_t ordinal, Instance* heir_
     fresh.since = turn.now;
     if (heir_of != nullptr) fresh.sockets = std::exchange(heir_of->sockets, {});
     take_places(turn, service, fresh);
-    if (heir_of != nullptr) {
-        fresh.weight = heir_of->weight;
-        fresh.restarts = heir_of->restarts;
-    } else {
-        for (const Instance& other : service.instances) {
-            if (other.ordinal == ordinal) fresh.weight = other.weight;
-        }
-    }
+    if (heir_of != nullptr) fresh.restarts = heir_of->restarts;
+    take_overrides(service, fresh);
     service.instances.push_back(std::move(fresh));
     turn.announce("instance.waiting", name_of(service.instances.back()), fmt::format("place for revision {}", revision->number));
 }
@@ -313,6 +310,8 @@ void reconcile(Turn& turn, Service& service) {
     }
     remove_gone(service);
     if (wanted(turn.state, service)) settle(turn, service);
+    settle_externals(turn, service);
+    drop_overrides(service);
     prune(service);
 }
 

@@ -1,8 +1,11 @@
 #include "plan/routes.h"
 
 #include <algorithm>
+#include <set>
 
 #include <fmt/core.h>
+
+#include "plan/externals.h"
 
 namespace baton::plan {
 
@@ -34,10 +37,30 @@ model::Endpoint endpoint_of(const Instance& instance, const model::ServiceSpec& 
     endpoint.name = name_of(instance);
     endpoint.address = std::move(address);
     endpoint.weight = instance.weight;
+    endpoint.down = instance.state != InstanceState::ready || instance.admin == model::AdminState::maint;
+    endpoint.draining = instance.weight == 0 || instance.admin == model::AdminState::drain;
     endpoint.max_fails = spec.health.max_fails;
     endpoint.fail_timeout = spec.health.fail_timeout;
     endpoint.since = instance.since;
     return endpoint;
+}
+
+// Those that take traffic, in the order of their places; and places whose holder will be back, so that clients
+// that a hash sends elsewhere stay there. Old and new holders of one place may both be ready.
+std::vector<const Instance*> listed(const Service& service) {
+    std::vector<const Instance*> list;
+    std::set<std::uint32_t> ready;
+    for (const Instance& instance : service.instances) {
+        if (instance.state == InstanceState::ready) ready.insert(instance.ordinal);
+    }
+    for (const Instance& instance : service.instances) {
+        const bool restarts = instance.restarts > 0 && (instance.state == InstanceState::starting || instance.state == InstanceState::backoff);
+        const bool back = restarts || instance.state == InstanceState::unready;
+        const bool missed = back && instance.ending == model::Ending::none && !ready.contains(instance.ordinal);
+        if (instance.state == InstanceState::ready || missed) list.push_back(&instance);
+    }
+    std::stable_sort(list.begin(), list.end(), [](const Instance* a, const Instance* b) { return a->ordinal < b->ordinal; });
+    return list;
 }
 
 void add_route(const model::State& state, const ListenerSpec& listener, const Service& service, model::Match match, model::RouteTable& table) {
@@ -51,18 +74,21 @@ void add_route(const model::State& state, const ListenerSpec& listener, const Se
     route.timeouts = spec.timeouts;
     route.proxy_protocol = spec.proxy_protocol;
     route.handoff = spec.delivery == Delivery::handoff;
-    for (const Instance& instance : service.instances) {
-        if (instance.state != InstanceState::ready || instance.weight == 0) continue;
-        const auto address = upstream_address(state, find_revision(service, instance.revision)->spec, listener, instance);
-        if (address) route.endpoints.push_back(endpoint_of(instance, spec, *address));
+    for (const Instance* instance : listed(service)) {
+        const auto address = upstream_address(state, find_revision(service, instance->revision)->spec, listener, *instance);
+        if (!address) continue;
+        model::Endpoint& endpoint = route.endpoints.emplace_back(endpoint_of(*instance, spec, *address));
+        if (const model::Override* said = find_override(service, instance->ordinal)) endpoint.since = std::max(endpoint.since, said->since);
     }
+    for (model::Endpoint& endpoint : external_endpoints(state, service)) route.endpoints.push_back(std::move(endpoint));
     table.routes.push_back(std::move(route));
 }
 
 void add_listener(const model::State& state, const ListenerSpec& listener, model::RouteTable& table) {
     const Service* service = find(state, listener.service);
     if (service == nullptr || !by_workers(find_revision(*service, service->current)->spec)) return;
-    table.entrances.push_back({descriptor_of(listener), listener.name, listener.protocol, listener.proxy_protocol, listener.access_log, listener.http, listener.tls});
+    table.entrances.push_back({descriptor_of(listener), listener.name, listener.protocol, listener.proxy_protocol, listener.access_log,
+                               listener.http, listener.tls});
     for (const model::RouteSpec& route : listener.routes) {
         if (const Service* other = find(state, route.service)) add_route(state, listener, *other, route.match, table);
     }

@@ -51,6 +51,8 @@ std::map<std::string, Table> steering_tables(const model::State& state, const mo
         const bool wanted_now = wanted(state, holder);
         for (const Instance& instance : holder.instances) {
             const Rank rank = rank_of(instance);
+            // With nobody else to send them to, clients are refused.
+            if (instance.admin != model::AdminState::ready) continue;
             for (const auto& socket : instance.sockets) {
                 const auto table = tables.find(socket.listener);
                 if (socket.hidden || table == tables.end() || !wanted_now || !open.contains(socket.listener)) continue;

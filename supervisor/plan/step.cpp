@@ -8,6 +8,7 @@
 
 #include "plan/configure.h"
 #include "plan/instance.h"
+#include "plan/overrides.h"
 #include "plan/rollover.h"
 #include "plan/turn.h"
 #include "plan/workers.h"
@@ -38,6 +39,12 @@ Millis service_deadline(const State& state, const Service& service) {
     return next;
 }
 
+// Clients may wait at a listener that has left with its external service; one of processes has these for them.
+bool waited_for(const State& state, const Service& service) {
+    const auto& closing = state.counters.closing;
+    return !service.externals.empty() && std::any_of(closing.begin(), closing.end(), [&](const auto& one) { return leads_to(one.spec, service.name); });
+}
+
 // Applies one event. What it means for the services as wholes is reconcile's.
 class Apply {
   public:
@@ -50,11 +57,12 @@ class Apply {
             touch(service);
         }
         on_worker_time(turn_);
-        std::erase_if(turn_.state.counters.closing, [&](const auto& listener) {
+        const auto closed = std::erase_if(turn_.state.counters.closing, [&](const auto& listener) {
             if (listener.deadline > turn_.now) return false;
             turn_.announce("listener.closed", identity(listener.spec), "its time is over", true);
             return true;
         });
+        if (closed > 0) touch_all();
     }
     void operator()(const model::Configured& event) {
         configure(turn_, event);
@@ -111,7 +119,9 @@ class Apply {
     }
     void operator()(const model::ListenerDrained& event) {
         const auto removed = std::erase_if(turn_.state.counters.closing, [&](const auto& listener) { return identity(listener.spec) == event.identity; });
-        if (removed > 0) turn_.announce("listener.closed", event.identity, "nobody waited on it");
+        if (removed == 0) return;
+        turn_.announce("listener.closed", event.identity, "nobody waited on it");
+        touch_all();  // an external service that has left was there for who waited
     }
     void operator()(const model::PowerAsked& event);
     void operator()(const model::ScaleAsked& event) {
@@ -124,10 +134,14 @@ class Apply {
     void operator()(const model::WeightAsked& event) {
         const auto found = turn_.state.services.find(event.service);
         if (found == turn_.state.services.end()) return;
-        for (Instance& instance : found->second.instances) {
-            if (instance.ordinal == event.ordinal) instance.weight = event.weight;
-        }
+        set_weight(turn_, found->second, event.ordinal, event.weight);
         touch(found->second);
+    }
+    void operator()(const model::AdminAsked& event) {
+        const auto found = turn_.state.services.find(event.service);
+        if (found == turn_.state.services.end()) return;
+        set_admin(turn_, found->second, event.ordinal, event.admin);
+        touch_all();  // what depends on an external service may start
     }
     void operator()(const model::WorkerReady& event) { on_worker_ready(turn_, event.id); }
     void operator()(const model::WorkerLeaves& event) { on_worker_leaves(turn_, event.id); }
@@ -291,7 +305,7 @@ Outcome step(State& state, const model::Event& event, Millis now) {
             const std::size_t before = out.actions.size();
             reconcile(turn, service);
             const std::vector<std::string> own = find_revision(service, service.current)->spec.depends_on;
-            if (service.removed && service.instances.empty()) {
+            if (service.removed && service.instances.empty() && !waited_for(state, service)) {
                 state.services.erase(found);
                 out.touched.insert(name);
             }

@@ -114,6 +114,11 @@ Result<void> check_option(const baton_option& option) {
         if (auto sound = check_text(text, what); !sound) return in_option(sound);
     }
     if (auto sound = check_text(option.choices, "the list of choices", option.type == BATON_OPTION_CHOICE); !sound) return in_option(sound);
+    // Whole numbers that a double holds exactly, and no NaN.
+    constexpr double most = 9e15;
+    if (!(option.minimum >= -most && option.minimum <= option.maximum && option.maximum <= most)) {
+        return in_option(failed("its bounds are not in order, or are beyond 9e15"));
+    }
     const auto value = read_option(option, option.default_value);
     return value ? Result<void>() : in_option(value.error().context("the default value"));
 }

@@ -67,6 +67,12 @@ TEST_F(Commands, the_others_carry_their_values) {
     const auto weight = command_of<engine::WeightCommand>("/v1/instances/web/2/weight", R"({"weight":0})");
     EXPECT_EQ(weight.weight, 0U);
     EXPECT_EQ(weight.ordinal, 2U);
+    for (const auto& [verb, state] : {std::pair{"drain", model::AdminState::drain}, {"maint", model::AdminState::maint}, {"ready", model::AdminState::ready}}) {
+        const auto admin = command_of<engine::AdminCommand>(std::string("/v1/instances/web/2/") + verb, "");
+        EXPECT_EQ(admin.admin, state);
+        EXPECT_EQ(admin.service, "web");
+        EXPECT_EQ(admin.ordinal, 2U);
+    }
     EXPECT_TRUE(command_of<engine::ReloadCommand>("/v1/reload", "").wait);
     EXPECT_FALSE(command_of<engine::ReloadCommand>("/v1/reload", R"({"wait":false})").wait);
     const auto upgrade = command_of<engine::UpgradeCommand>(
@@ -90,6 +96,8 @@ TEST_F(Commands, wrong_bodies_never_reach_the_console) {
     expect_refused("/v1/instances/web/1/weight", R"({"weight":1001})", 400, "from 0 to 1000");
     expect_refused("/v1/instances/web/x/weight", R"({"weight":1})", 404, "web/x");
     expect_refused("/v1/instances/web/0/stop", "", 404, "web/0");
+    expect_refused("/v1/instances/web/x/drain", "", 404, "web/x");
+    expect_refused("/v1/instances/web/1/maint", R"({"for":"1h"})", 400, "'for' is unknown here");
     expect_refused("/v1/reload", "{", 400, "not JSON");
     expect_refused("/v1/reload", "[]", 400, "not a JSON object");
     expect_refused("/v1/reload", R"({"wait":"yes"})", 400, "true or false");

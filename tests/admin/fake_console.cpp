@@ -27,6 +27,7 @@ const Script& FakeConsole::script_of(const engine::Command& command) const {
     if (const auto* scale = std::get_if<engine::ScaleCommand>(&command)) service = scale->service;
     if (const auto* power = std::get_if<engine::PowerCommand>(&command)) service = power->service;
     if (const auto* weight = std::get_if<engine::WeightCommand>(&command)) service = weight->service;
+    if (const auto* admin = std::get_if<engine::AdminCommand>(&command)) service = admin->service;
     const auto found = scripts.find(service);
     return found == scripts.end() ? script : found->second;
 }

@@ -62,19 +62,29 @@ TEST(Difference, ServicesAreComparedByName) {
                          "service web changed: command, replicas, stop"}));
 }
 
+TEST(Difference, OfExternalServersIsThatOfTheirEndpoints) {
+    const auto with = [](const std::string& endpoints) {
+        return read("[listener.web]\naddress = \"127.0.0.1:80\"\nprotocol = \"http\"\nservice = \"old\"\n"
+                    "[service.old]\nruntime = \"external\"\nendpoints = [" + endpoints + "]\n");
+    };
+    const auto before = with("{ address = \"192.0.2.1:80\" }");
+    EXPECT_TRUE(difference(before, with("{ address = \"192.0.2.1:80\", weight = 1 }")).empty());
+    EXPECT_EQ(difference(before, with("{ address = \"192.0.2.1:80\", down = true }")).describe(), Sentences{"service old changed: endpoints"});
+}
+
 TEST(Difference, SettingsOfTheSupervisorApplyAtOnceOrLater) {
     const auto fresh = read(
         "[supervisor]\npid_file = \"p\"\nruntime_dir = \"r\"\nstate_dir = \"s\"\nlog = { level = \"debug\" "
         "}\n"
-        "upgrade = { soak = \"1s\", mode = \"auto\" }\n[admin]\nsocket = \"a\"\n" +
+        "upgrade = { soak = \"1s\", mode = \"auto\" }\n[admin]\nsocket = \"a\"\n[plugins]\ndirectories = [\"p\"]\n" +
         base);
     const Difference found = difference(read(base), fresh);
     EXPECT_EQ(found.postponed, (Sentences{"supervisor.pid_file", "supervisor.runtime_dir",
                                           "supervisor.state_dir", "admin.socket"}));
     EXPECT_EQ(found.applied,
-              (Sentences{"supervisor.log.level", "supervisor.upgrade.soak", "supervisor.upgrade.mode"}));
+              (Sentences{"plugins.directories", "supervisor.log.level", "supervisor.upgrade.soak", "supervisor.upgrade.mode"}));
     EXPECT_FALSE(found.empty());
-    EXPECT_EQ(found.describe().front(), "supervisor.log.level changed");
+    EXPECT_EQ(found.describe().front(), "plugins.directories changed");
     EXPECT_EQ(found.describe().back(),
               "admin.socket changed: it keeps its old value until Baton is restarted");
 }

@@ -180,6 +180,41 @@ TEST_F(Files, WhatTheHostLacksIsToldBesideAllElse) {
                                                                           {14, "unknown"}}));
 }
 
+TEST_F(Files, FilesThatAreNotThereAreToldAtTheirLines) {
+    HostChecks host;
+    std::vector<std::string> asked;
+    host.readable = [&asked](const std::string& path) -> Result<void> {
+        asked.push_back(path);
+        if (path.ends_with("/key.pem")) return {};
+        return failed("read " + path + ": no such file");
+    };
+    const auto file = write("baton.toml",
+                            "[plugins]\ndirectories = [\"plugins\"]\n"
+                            "[listener.a]\naddress = \"127.0.0.1:80\"\nservice = \"s\"\n"
+                            "[listener.a.tls]\nkey = \"/key.pem\"\ncertificate = \"c.pem\"\n"
+                            "[service.s]\ncommand = [\"x\"]\ndelivery = \"proxy\"\n");
+    const Loaded loaded = load(file, "/srv", host);
+    EXPECT_EQ(listing(loaded.problems), "  " + file + ":2: plugins.directories: read /srv/plugins: no such file\n" + "  " + file +
+                                            ":8: listener.a.tls.certificate: read /srv/c.pem: no such file\n");
+    EXPECT_EQ(asked, (Names{"/srv/c.pem", "/key.pem", "/srv/plugins"}));
+}
+
+TEST_F(Files, TheStrategiesAreThoseOfThePlugins) {
+    HostChecks host;
+    std::vector<std::string> directories;
+    host.balancers = [&directories](const std::vector<std::string>& from) {
+        directories = from;
+        return Names{"round_robin", "coin"};
+    };
+    const std::string text = "[plugins]\ndirectories = [\"plugins\"]\n[service.s]\ncommand = [\"x\"]\ndelivery = \"proxy\"\nbalance.strategy = ";
+    EXPECT_EQ(names(load(write("good.toml", text + "\"coin\"\n"), "/srv", host)), Names{"s"});
+    EXPECT_EQ(directories, Names{"/srv/plugins"});
+    const auto bad = write("bad.toml", text + "\"least_time\"\n");
+    EXPECT_EQ(listing(load(bad, "/srv", host).problems),
+              "  " + bad + ":6: service.s.balance.strategy = \"least_time\" is an unknown strategy; there are \"round_robin\" or \"coin\"\n");
+    EXPECT_EQ(names(load(bad, "/srv")), Names{"s"}) << "one that ships";
+}
+
 TEST(Load, CountsAreLimited) {
     std::string text;
     for (std::size_t i = 0; i <= limits::services; ++i)
@@ -285,6 +320,41 @@ TEST(Load, ValuesReachTheModel) {
     EXPECT_EQ(web.stop, (model::StopSpec{3, {}, 0, 60'000}));
     EXPECT_FALSE(web.enabled);
     EXPECT_EQ(all.services.at(2).restart.policy, model::RestartPolicy::never);
+}
+
+TEST(Load, WhatWorkersDoReachesTheModel) {
+    const Loaded loaded = load(BATON_SOURCE_DIR "/tests/config/good/traffic.toml", "/srv");
+    ASSERT_TRUE(loaded.configuration.has_value()) << listing(loaded.problems);
+    using namespace model;
+    const Configuration& all = *loaded.configuration;
+    EXPECT_EQ(all.plugins.directories, Names{"/srv/plugins"});
+    const ListenerSpec& web = all.listeners.at(0);
+    EXPECT_TRUE(web.proxy_protocol);
+    EXPECT_EQ(web.access_log, "/srv/log/access.log");
+    EXPECT_EQ(web.routes, (std::vector<RouteSpec>{{{"/api", "api.example.org", "x-version", "2"}, "api"}, {{"", "", "x-debug", ""}, "servers"}, {{"", "[::1]", "", ""}, "web"}}));
+    EXPECT_EQ(web.http, (HttpSpec{1000, 2000, 3000, 4000, 8192, 1ULL << 30, 0, false, Forwarded::both, true}));
+    EXPECT_EQ(web.tls, (TlsSpec{"/srv/tls/web.pem", "/etc/web.key", TlsVersion::tls13}));
+    EXPECT_EQ(all.listeners.at(1).http, HttpSpec{});
+    EXPECT_FALSE(all.listeners.at(1).tls);
+    const ServiceSpec& service = all.services.at(0);
+    EXPECT_EQ(service.proxy_protocol, ProxyProtocol::v1);
+    EXPECT_EQ(service.balance, (BalanceSpec{"hash", "header:x-user", {{"bounded_load", "1.25"}, {"exact", "true"}, {"method", "ring"}, {"points", "160"}}}));
+    EXPECT_EQ(service.health, (HealthSpec{0, 60'000, 20'000, {5, {RetryOn::connect, RetryOn::error, RetryOn::timeout, RetryOn::status_502, RetryOn::status_503, RetryOn::status_504}}}));
+    EXPECT_EQ(service.timeouts, (TimeoutSpec{1000, 2000, 3000, 0, 4000, 0}));
+    const ServiceSpec& servers = *find_service(all, "servers");
+    EXPECT_EQ(servers.runtime, Runtime::external);
+    EXPECT_EQ(servers.delivery, Delivery::proxy);
+    EXPECT_EQ(servers.user, "");
+    EXPECT_EQ(servers.endpoints, (std::vector<EndpointSpec>{{"", {Family::inet4, "192.0.2.1", 80}, 5, 3, 15'000, false, false},
+                                                            {"six", {Family::inet6, "2001:db8::1", 80}, 1, 0, 1000, true, false},
+                                                            {"", {Family::unix_path, "/srv/run/local.sock", 0}, 0, 3, 15'000, false, true},
+                                                            {"", {Family::unix_abstract, "abstract", 0}, 1, 3, 15'000, false, false}}));
+    EXPECT_EQ(find_service(all, "dns")->readiness.type, ProbeType::none) << "datagrams accept no connection";
+    EXPECT_EQ(find_service(all, "api")->readiness.type, ProbeType::tcp);
+    EXPECT_EQ(find_service(all, "chat")->delivery, Delivery::handoff);
+    const auto of_api = listeners_of(all, "api");
+    ASSERT_EQ(of_api.size(), 1U) << "by a route";
+    EXPECT_EQ(of_api[0].name, "web");
 }
 
 TEST(Load, APortOfItsOwnIsProbedWhereNothingElseIsSaid) {

@@ -68,7 +68,10 @@ Service full_service() {
     instance.sockets = {{"tcp4:127.0.0.1:80", 5, false}, {"unix:/run/web", 6, true}};
     instance.status_text = "serving";
     instance.last_exit = "exited 1";
+    instance.admin = AdminState::maint;
     service.instances = {instance, Instance{}};
+    service.externals = {{2, full_spec().endpoints[1], 55}};
+    service.overrides = {{2, AdminState::drain, 7, 66}, {3, AdminState::ready, std::nullopt, 77}};
     service.phase = RolloutPhase::going_back;
     service.rollout_began = 77;
     service.rollout_failures = 3;

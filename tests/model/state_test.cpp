@@ -78,6 +78,14 @@ TEST(Digest, StaysWhatItIsInLaterVersions) {
     EXPECT_EQ(revision_digest(base_spec(), listeners), "bb885349e71573ca");
 }
 
+TEST(Digest, OfAProgramThatBindsAPortIsNotOfListeners) {
+    ServiceSpec spec = base_spec();
+    spec.delivery = Delivery::proxy;
+    EXPECT_EQ(revision_digest(spec, listeners), revision_digest(spec, {}));
+    spec.upstream = Upstream::socket;
+    EXPECT_NE(revision_digest(spec, listeners), revision_digest(spec, {}));
+}
+
 TEST(Digest, OfAnExternalServiceIsAlwaysTheSame) {
     ServiceSpec spec = base_spec();
     spec.runtime = Runtime::external;
@@ -85,6 +93,14 @@ TEST(Digest, OfAnExternalServiceIsAlwaysTheSame) {
     spec.version = "other";
     spec.endpoints.push_back({});
     EXPECT_EQ(revision_digest(spec, {}), before);
+}
+
+TEST(External, ServersHaveNumbersOfTheirOwn) {
+    const Address one{Family::inet4, "192.0.2.1", 80};
+    EXPECT_EQ(external_id("web", one), 14689499882110700404U) << "other versions count by it too";
+    EXPECT_NE(external_id("web", one), external_id("api", one));
+    EXPECT_NE(external_id("web", one), external_id("web", {Family::inet4, "192.0.2.1", 81}));
+    EXPECT_EQ(external_id("web", one) >> 63, 1U);
 }
 
 TEST(Replicas, AreTheOperatorsOrTheConfigurations) {

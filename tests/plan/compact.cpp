@@ -1,5 +1,6 @@
 #include "compact.h"
 
+#include <algorithm>
 #include <functional>
 #include <map>
 
@@ -44,6 +45,26 @@ Result<void> set(T& to, const Result<T>& from) {
     return {};
 }
 
+// endpoints=192.0.2.1:80*5,192.0.2.2:80+backup+down: an external service
+Result<void> endpoints(ServiceSpec& spec, const std::string& text) {
+    spec.runtime = model::Runtime::external;
+    spec.delivery = model::Delivery::proxy;
+    spec.command.clear();
+    for (const std::string& one : split(text, ',')) {
+        const auto words = split(one, '+');
+        const auto weighted = split(words.at(0), '*');
+        const auto address = model::parse_address(weighted.at(0));
+        if (!address) return address.error();
+        model::EndpointSpec endpoint;
+        endpoint.address = *address;
+        if (weighted.size() > 1) endpoint.weight = static_cast<std::uint32_t>(std::stoul(weighted[1]));
+        endpoint.backup = std::find(words.begin() + 1, words.end(), "backup") != words.end();
+        endpoint.down = std::find(words.begin() + 1, words.end(), "down") != words.end();
+        spec.endpoints.push_back(std::move(endpoint));
+    }
+    return {};
+}
+
 using Setter = std::function<Result<void>(ServiceSpec&, const std::string&)>;
 
 const std::map<std::string, Setter>& setters() {
@@ -57,6 +78,7 @@ const std::map<std::string, Setter>& setters() {
         {"version", [=](ServiceSpec& s, const std::string& v) { return done(s.version = v); }},
         {"delivery", [=](ServiceSpec& s, const std::string& v) { return done(s.delivery = v == "proxy" ? model::Delivery::proxy : model::Delivery::inherit); }},
         {"upstream", [=](ServiceSpec& s, const std::string& v) { return done(s.upstream = v == "socket" ? model::Upstream::socket : model::Upstream::port); }},
+        {"endpoints", endpoints},
         {"depends", [=](ServiceSpec& s, const std::string& v) { return done(s.depends_on = split(v, ',')); }},
         {"enabled", [=](ServiceSpec& s, const std::string& v) { return done(s.enabled = v == "yes"); }},
         {"startup", [](ServiceSpec& s, const std::string& v) { return set(s.startup, probe(v)); }},
@@ -101,6 +123,12 @@ Result<model::ListenerSpec> parse_listener(const std::vector<std::string>& words
     listener.address = *address;
     listener.service = words[3];
     if (words.size() > 4 && words[4] == "udp") listener.protocol = model::Protocol::udp;
+    if (words.size() > 4 && words[4] == "http") listener.protocol = model::Protocol::http;
+    for (std::size_t i = 5; i < words.size(); ++i) {
+        const auto route = split(words[i], '=');
+        if (route.size() != 2) return failed("a route is PREFIX=SERVICE, not " + words[i]);
+        listener.routes.push_back({{route[0], "", "", ""}, route[1]});
+    }
     return listener;
 }
 

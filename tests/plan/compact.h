@@ -1,7 +1,9 @@
 // Services and listeners in one line each, so that a scenario shows what matters in it:
 //
 //     supervisor workers=2 drain=30s
-//     listener http 127.0.0.1:80 web
+//     listener plain 127.0.0.1:80 web
+//     listener web 127.0.0.1:81 web http /api=api
+//     service old endpoints=192.0.2.1:80*5,192.0.2.2:80+backup+down
 //     service web replicas=2 version=1 readiness=notify depends=db surge=1 unavailable=0 limit=3
 #pragma once
 

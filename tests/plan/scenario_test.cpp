@@ -167,10 +167,14 @@ class Story {
         const RouteTable table = routes(state_);
         if (table.routes.empty()) told_ += "no routes\n";
         for (const Route& route : table.routes) {
-            told_ += route.listener + " to " + route.service + ":";
+            told_ += route.listener + route.match.path_prefix + " to " + route.service + ":";
             for (const Endpoint& endpoint : route.endpoints) {
-                told_ += " #" + std::to_string(endpoint.id) + " at " + to_string(endpoint.address);
+                const bool external = (endpoint.id >> 63) != 0;
+                told_ += (external ? " " + endpoint.name : " #" + std::to_string(endpoint.id)) + " at " + to_string(endpoint.address);
                 if (endpoint.weight != 1) told_ += " x" + std::to_string(endpoint.weight);
+                if (endpoint.backup) told_ += " backup";
+                if (endpoint.down) told_ += " down";
+                if (endpoint.draining) told_ += " draining";
             }
             told_ += route.endpoints.empty() ? " nobody\n" : "\n";
         }
@@ -218,6 +222,12 @@ const std::map<std::string, Story::Handler>& Story::commands() {
         {"weight", [](Story& s, const Command& c) {
              const auto [service, ordinal] = target(c.words.at(1));
              s.happen(WeightAsked{service, ordinal.value(), static_cast<std::uint32_t>(std::stoul(c.words.at(2)))});
+         }},
+        // admin web/1 drain
+        {"admin", [](Story& s, const Command& c) {
+             static const std::map<std::string, AdminState> states{{"ready", AdminState::ready}, {"drain", AdminState::drain}, {"maint", AdminState::maint}};
+             const auto [service, ordinal] = target(c.words.at(1));
+             s.happen(AdminAsked{service, ordinal.value(), states.at(c.words.at(2))});
          }},
         {"shutdown", [](Story& s, const Command& c) { s.happen(StopAsked{c.words.size() > 1 && c.words[1] == "fast"}); }},
         {"adopt", [](Story& s, const Command& c) { s.adopt(c); }},

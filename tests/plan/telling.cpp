@@ -52,7 +52,7 @@ std::string tell_table(const Table& table) {
     return line.empty() ? "nobody" : line;
 }
 
-std::string tell_instance(const Service& service, const Instance& instance, Millis now) {
+std::string tell_instance(const Instance& instance, Millis now) {
     std::string line = fmt::format("  {}@{} {}", name_of(instance), instance.revision, name(instance.state));
     if (instance.id != 0) line += fmt::format(" #{}", instance.id);
     if (instance.pid != 0) line += fmt::format(" pid {}", instance.pid);
@@ -61,7 +61,19 @@ std::string tell_instance(const Service& service, const Instance& instance, Mill
     if (instance.failures > 0) line += fmt::format(" failures {}", instance.failures);
     for (const InstanceSocket& socket : instance.sockets) line += fmt::format(" {} {}", socket.hidden ? "hidden" : "place", socket.place);
     if (instance.port != 0) line += fmt::format(" port {}", instance.port);
-    static_cast<void>(service);
+    if (instance.weight != 1) line += fmt::format(" x{}", instance.weight);
+    if (instance.admin != AdminState::ready) line += fmt::format(" {}", name(instance.admin));
+    return line + "\n";
+}
+
+std::string tell_external(const Service& service, const External& external) {
+    std::string line = fmt::format("  {}/{} at {}", service.name, external.ordinal, to_string(external.spec.address));
+    const Override* said = find_override(service, external.ordinal);
+    const std::uint32_t weight = said != nullptr && said->weight ? *said->weight : external.spec.weight;
+    if (weight != 1) line += fmt::format(" x{}", weight);
+    if (external.spec.backup) line += " backup";
+    if (external.spec.down) line += " down";
+    if (said != nullptr && said->admin != AdminState::ready) line += fmt::format(" {}", name(said->admin));
     return line + "\n";
 }
 
@@ -105,7 +117,8 @@ std::string tell(const State& state, Millis now) {
         if (service.removed) text += ", removed";
         if (!wanted(state, service)) text += ", not wanted";
         text += "\n";
-        for (const Instance& instance : service.instances) text += tell_instance(service, instance, now);
+        for (const Instance& instance : service.instances) text += tell_instance(instance, now);
+        for (const External& external : service.externals) text += tell_external(service, external);
         for (const auto& [identity, table] : steering_tables(state, service)) text += fmt::format("  {}: {}\n", identity, tell_table(table));
     }
     for (const Worker& worker : state.gateway.workers) text += tell_worker(worker, now);
@@ -176,6 +189,7 @@ std::string tell(const Event& event) {
             }
             if constexpr (std::is_same_v<E, ScaleAsked>) return fmt::format("scale {} {}", e.service, e.replicas);
             if constexpr (std::is_same_v<E, WeightAsked>) return fmt::format("weight {}/{} {}", e.service, e.ordinal, e.weight);
+            if constexpr (std::is_same_v<E, AdminAsked>) return fmt::format("{} {}/{}", name(e.admin), e.service, e.ordinal);
             if constexpr (std::is_same_v<E, WorkerReady>) return fmt::format("worker ready #{}", e.id);
             if constexpr (std::is_same_v<E, WorkerLeaves>) return fmt::format("worker leaves #{}", e.id);
             if constexpr (std::is_same_v<E, WorkerHung>) return fmt::format("worker hung #{}", e.id);

@@ -236,11 +236,13 @@ void World::operate_service(Master& master) {
     const std::string name = random_.pick(names);
     const auto ordinal = static_cast<std::uint32_t>(random_.between(1, 3));
     const auto change = random_.pick(std::vector{model::PowerChange::start, model::PowerChange::start, model::PowerChange::stop, model::PowerChange::restart});
-    switch (random_.below(gentle_ ? 3 : 5)) {
+    const auto admin = random_.pick(std::vector{model::AdminState::ready, model::AdminState::ready, model::AdminState::drain, model::AdminState::maint});
+    switch (random_.below(gentle_ ? 3 : 6)) {
         case 0: return master.post(model::ScaleAsked{name, static_cast<std::uint32_t>(random_.between(1, 4))});
         case 1: return master.post(model::WeightAsked{name, ordinal, static_cast<std::uint32_t>(random_.between(1, 9))});
         case 2: return master.post(model::PowerAsked{model::PowerChange::restart, name, std::nullopt});
         case 3: return master.post(model::PowerAsked{change, name, std::nullopt});
+        case 4: return master.post(model::AdminAsked{name, ordinal, admin});
         default:
             if (change == model::PowerChange::stop && bad_versions_.contains(name)) return;
             if (change == model::PowerChange::stop) instance_stops_.insert(name);

@@ -79,7 +79,7 @@ bool SimGateway::named(std::uint64_t instance) const {
         if (entry.second.leaving) return false;
         for (const model::Route& route : entry.second.table.routes) {
             for (const model::Endpoint& endpoint : route.endpoints) {
-                if (endpoint.id == instance) return true;
+                if (endpoint.id == instance && !endpoint.down) return true;
             }
         }
         return false;
@@ -149,7 +149,7 @@ void SimGateway::arrive() {
         if (worker.leaving || worker.hung_since != never) continue;
         for (const model::Route& route : worker.table.routes) {
             for (const model::Endpoint& endpoint : route.endpoints) {
-                if (world_.runs(endpoint.id)) ways.emplace_back(id, endpoint.id);
+                if (!endpoint.down && !endpoint.draining && world_.runs(endpoint.id)) ways.emplace_back(id, endpoint.id);
             }
         }
     }

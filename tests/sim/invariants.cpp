@@ -119,13 +119,17 @@ void World::check_routes(const State& state) {
             const bool listens = std::any_of(state.configuration.listeners.begin(), state.configuration.listeners.end(),
                                              [&, id = name](const auto& listener) { return listener.service == id; });
             const bool by_port = plan::spec_of(service, instance).upstream == model::Upstream::port;
-            if (proxied && listens && by_port && instance.port != 0 && instance.weight > 0) wanted_there.insert(instance.id);
+            if (proxied && listens && by_port && instance.port != 0) wanted_there.insert(instance.id);
         }
     }
     std::map<std::string, std::uint64_t> addresses;
     for (const model::Route& route : plan::routes(state).routes) {
         for (const model::Endpoint& endpoint : route.endpoints) {
-            require(ready.contains(endpoint.id), fmt::format("a route leads to #{}, which is not ready", endpoint.id));
+            const auto holder = ready.find(endpoint.id);
+            require(endpoint.down || holder != ready.end(), fmt::format("a route leads to #{}, which is not ready", endpoint.id));
+            const model::AdminState admin = holder == ready.end() ? model::AdminState::ready : holder->second->admin;
+            require(endpoint.down == (holder == ready.end() || admin == model::AdminState::maint), fmt::format("#{} is {}down", endpoint.id, endpoint.down ? "" : "not "));
+            require(admin != model::AdminState::drain || endpoint.draining, fmt::format("#{} gets clients though it drains", endpoint.id));
             const auto [known, fresh] = addresses.emplace(to_string(endpoint.address), endpoint.id);
             require(fresh || known->second == endpoint.id, fmt::format("#{} and #{} have one address", known->second, endpoint.id));
             wanted_there.erase(endpoint.id);
@@ -151,7 +155,7 @@ void World::check_places(const State& state) {
 }
 
 // A ready instance of a service that is wanted is in the table of each of its open listeners, with its
-// weight, and then nobody else is who is not ready.
+// weight, unless an operator has taken it out; and then nobody else is who is not ready.
 void World::check_tables(const State& state) {
     std::map<std::string, std::map<std::uint32_t, std::uint32_t>> ready;
     for (const auto& [name, service] : state.services) {
@@ -159,7 +163,7 @@ void World::check_tables(const State& state) {
         for (const Instance& instance : service.instances) {
             if (instance.state != InstanceState::ready) continue;
             for (const auto& socket : instance.sockets) {
-                if (!socket.hidden) ready[socket.listener][socket.place] = instance.weight;
+                if (!socket.hidden && instance.admin == model::AdminState::ready) ready[socket.listener][socket.place] = instance.weight;
             }
             const model::ServiceSpec& spec = plan::spec_of(service, instance);
             const bool proxied = spec.delivery == model::Delivery::proxy;

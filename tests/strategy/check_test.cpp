@@ -89,6 +89,7 @@ TEST(Check, ADescriptorThatIsNotSoundIsRefused) {
     EXPECT_SAYS(sample("defect_no_pick"), "factory plain: its table of functions is not complete");
     EXPECT_SAYS(sample("defect_name"), "the name of a factory has other signs than a-z, 0-9 and _");
     EXPECT_SAYS(sample("defect_option"), "factory plain: option speed: the default value: 'fast' is no whole number");
+    EXPECT_SAYS(sample("defect_bounds"), "factory plain: option speed: its bounds are not in order, or are beyond 9e15");
     EXPECT_SAYS(sample("defect_twice"), "factory plain: there are two of this kind and name");
     EXPECT_SAYS(sample("defect_kind"), "its kind 'baton.oracle/1' is not one of baton.balancer/1");
 }

@@ -106,8 +106,7 @@ const std::map<std::string, std::string> kinds{
     {"plugins", "plugin"},
 };
 
-constexpr const char* later_commands[] = {"apply",      "rollout", "drain",   "ready", "maint",
-                                          "switchover", "plugin",  "explain", "top"};
+constexpr const char* later_commands[] = {"apply", "rollout", "switchover", "plugin", "explain", "top"};
 
 void add_global(CLI::App& app, Raw& raw) {
     app.set_version_flag("-V,--version", "baton " BATON_VERSION, "Print the version");
@@ -158,6 +157,14 @@ void add_orders(CLI::App& app, Raw& raw) {
     auto* weight = app.add_subcommand("weight", "Set an instance's share of new connections");
     weight->add_option("INSTANCE", raw.subject, "SERVICE/INSTANCE")->required()->check(is_instance);
     weight->add_option("N", raw.number)->required()->check(CLI::Range(std::uint32_t{0}, limits::weight_max));
+    constexpr std::array<std::pair<const char*, const char*>, 3> states{{
+        {"drain", "Send an instance nobody new; who is connected stays"},
+        {"maint", "The same, and do not probe it"},
+        {"ready", "Let an instance take traffic again"},
+    }};
+    for (const auto& [verb, text] : states) {
+        app.add_subcommand(verb, text)->add_option("INSTANCE", raw.subject, "SERVICE/INSTANCE")->required()->check(is_instance);
+    }
     auto* reload = app.add_subcommand("reload", "Read the configuration again and carry it out");
     reload->add_flag("--no-wait", raw.no_wait, "Do not wait for the rollovers it starts");
     auto* upgrade = app.add_subcommand("upgrade", "Replace the supervisor's binary: trial, soak, commit");
@@ -189,6 +196,7 @@ Task task_of(const CLI::App& app, const Raw& raw) {
     if (name == "start" || name == "stop" || name == "restart") return Power{name, *subject};
     if (name == "scale") return Scale{raw.subject, raw.number};
     if (name == "weight") return Weight{*subject, raw.number};
+    if (name == "drain" || name == "ready" || name == "maint") return Admin{name, *subject};
     if (name == "reload") return Reload{!raw.no_wait};
     if (name == "upgrade") {
         const std::string binary = raw.binary.empty() ? "" : std::filesystem::absolute(raw.binary).string();

@@ -33,6 +33,10 @@ struct Weight {
     Subject subject;
     std::uint32_t weight = 1;
 };
+struct Admin {
+    std::string verb;  // drain, ready, maint
+    Subject subject;
+};
 struct Reload {
     bool wait = true;
 };
@@ -54,7 +58,7 @@ struct Shutdown {
     bool fast = false;
 };
 
-using Task = std::variant<Status, Get, Power, Scale, Weight, Reload, Upgrade, Logs, Events, Reopen, Shutdown>;
+using Task = std::variant<Status, Get, Power, Scale, Weight, Admin, Reload, Upgrade, Logs, Events, Reopen, Shutdown>;
 
 struct Options {
     std::string socket;

@@ -143,6 +143,10 @@ int Order::operator()(const Weight& weight) const {
     return carry_out(client_, terminal_, json_, request);
 }
 
+int Order::operator()(const Admin& admin) const {
+    return carry_out(client_, terminal_, json_, Request{admin.verb + " " + admin.subject.name(), path_of_subject(admin.subject, admin.verb), {}});
+}
+
 int Order::operator()(const Reload& reload) const {
     return carry_out(client_, terminal_, json_, Request{"reload", "/v1/reload", {{"wait", reload.wait}}});
 }

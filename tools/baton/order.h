@@ -17,6 +17,7 @@ class Order {
     int operator()(const Power& power) const;
     int operator()(const Scale& scale) const;
     int operator()(const Weight& weight) const;
+    int operator()(const Admin& admin) const;
     int operator()(const Reload& reload) const;
     int operator()(const Upgrade& upgrade) const;
     int operator()(const Reopen& reopen) const;

@@ -83,13 +83,17 @@ std::string list_of(const std::vector<model::ServiceView>& services, const Termi
 }
 
 std::string list_of(const std::vector<model::InstanceView>& instances, const Terminal& terminal) {
-    Table table({"INSTANCE", "STATE", "PID", "SINCE", "RESTARTS", "VERSION", "REVISION", "WEIGHT",
+    Table table({"INSTANCE", "STATE", "ADMIN", "PID", "SINCE", "RESTARTS", "VERSION", "REVISION", "WEIGHT",
                  "LAST EXIT", "STATUS"});
     bool weighted = false;
+    bool administered = false;
     for (const auto& instance : instances) {
         weighted = weighted || instance.weight != 1;
+        const bool said = !instance.admin.empty() && instance.admin != "ready";
+        administered = administered || said;
         table.add({{instance.name, Colour::none},
                    state_cell(instance.state),
+                   {said ? instance.admin : "", Colour::busy},
                    {number_or_none(instance.pid), Colour::none},
                    {span(instance.since), Colour::none},
                    {std::to_string(instance.restarts), instance.restarts == 0 ? Colour::none : Colour::busy},
@@ -100,6 +104,7 @@ std::string list_of(const std::vector<model::InstanceView>& instances, const Ter
                    {instance.status, Colour::none}});
     }
     if (!weighted) table.drop("WEIGHT");
+    if (!administered) table.drop("ADMIN");
     return table.render(terminal);
 }
 

@@ -34,7 +34,7 @@ _baton() {
                 esac
             else
                 case $command in
-                    "") words="status get logs events start stop restart scale weight reload upgrade reopen shutdown" ;;
+                    "") words="status get logs events start stop restart scale weight drain ready maint reload upgrade reopen shutdown" ;;
                     get)
                         if [[ -z $kind ]]; then
                             words="service instance listener node revision generation"
@@ -48,7 +48,7 @@ _baton() {
                         ;;
                     start | stop | restart | logs) [[ -n $kind ]] || words="$(__baton_names service) $(__baton_names instance)" ;;
                     scale) [[ -n $kind ]] || words=$(__baton_names service) ;;
-                    weight) [[ -n $kind ]] || words=$(__baton_names instance) ;;
+                    weight | drain | ready | maint) [[ -n $kind ]] || words=$(__baton_names instance) ;;
                 esac
             fi
             ;;

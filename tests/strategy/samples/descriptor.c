@@ -13,6 +13,7 @@
 #define DEFECT_option 10
 #define DEFECT_twice 11
 #define DEFECT_kind 12
+#define DEFECT_bounds 13
 #define DEFECT_ID_(name) DEFECT_##name
 #define DEFECT_ID(name) DEFECT_ID_(name)
 #define IS(name) (DEFECT_ID(DEFECT) == DEFECT_##name)
@@ -38,7 +39,7 @@ static uint32_t pick(void* state, const baton_request* request) {
 
 static const baton_balancer table = {sizeof(baton_balancer), 0, create, destroy, build, destroy, IS(no_pick) ? 0 : pick, 0};
 static const baton_option options[] = {
-    {"speed", IS(option) ? "fast" : "1", 0, "an option", 0, 0, BATON_OPTION_INTEGER, 0}};
+    {"speed", IS(option) ? "fast" : "1", 0, "an option", IS(bounds) ? 5 : 0, IS(bounds) ? 1 : 0, BATON_OPTION_INTEGER, 0}};
 static const baton_factory factories[] = {
     {IS(kind) ? "baton.oracle/1" : BATON_KIND_BALANCER, IS(name) ? "No Name" : "plain", "one", options, &table, 1, sizeof(baton_option)},
     {BATON_KIND_BALANCER, "plain", "another", 0, &table, 0, sizeof(baton_option)}};

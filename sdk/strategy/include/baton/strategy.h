@@ -33,7 +33,10 @@
 #include <string.h>
 
 #ifdef __cplusplus
+#define BATON_CAST(type, value) static_cast<type>(value)
 extern "C" {
+#else
+#define BATON_CAST(type, value) ((type)(value))
 #endif
 
 #define BATON_STRATEGY_MAGIC UINT64_C(0x3179677274534262) /* "bBStrgy1" in memory */
@@ -65,10 +68,10 @@ typedef struct baton_text {
 /* Appends. [any], by whoever has the text. */
 static inline void baton_text_add(baton_text* text, const char* words) {
     const size_t length = strlen(words);
-    const size_t room = (size_t)(text->capacity - text->size);
+    const size_t room = text->capacity - text->size;
     const size_t taken = length < room ? length : room;
     if (taken > 0) memcpy(text->data + text->size, words, taken);
-    text->size += (uint32_t)taken;
+    text->size += BATON_CAST(uint32_t, taken);
 }
 
 enum baton_option_type {
@@ -88,7 +91,7 @@ typedef struct baton_option {
     const char* choices;       /* "ring|maglev|rendezvous"; NULL for other types */
     const char* description;   /* one sentence */
     double minimum;            /* of integers, numbers and durations (then in microseconds); */
-    double maximum;            /* both 0: any */
+    double maximum;            /* both 0: any. At most 9e15 */
     uint32_t type;             /* enum baton_option_type */
     uint32_t reserved;
 } baton_option;
@@ -413,7 +416,7 @@ typedef struct baton_strategy_descriptor {
 
 /* The beginning of the descriptor's initialiser. */
 #define BATON_STRATEGY_HEAD                                                                                     \
-    BATON_STRATEGY_MAGIC, (uint32_t)sizeof(baton_strategy_descriptor), BATON_STRATEGY_MAJOR,                    \
+    BATON_STRATEGY_MAGIC, sizeof(baton_strategy_descriptor), BATON_STRATEGY_MAJOR,                              \
         BATON_STRATEGY_MINOR, {                                                                                 \
         sizeof(baton_settings), sizeof(baton_option_value), sizeof(baton_host), sizeof(baton_address),          \
             sizeof(baton_endpoint), sizeof(baton_live), sizeof(baton_pool), sizeof(baton_request),              \
@@ -457,7 +460,7 @@ static inline uint64_t baton_mix(uint64_t x) {
 /* How the host hashes keys: FNV-1a of 64 bits (Fowler, Noll, Vo), then baton_mix. It will stay so, so that a
  * key finds its endpoint again in another worker, version or host. [any] */
 static inline uint64_t baton_hash(const void* bytes, size_t size) {
-    const uint8_t* at = (const uint8_t*)bytes;
+    const uint8_t* at = BATON_CAST(const uint8_t*, bytes);
     uint64_t hash = UINT64_C(0xcbf29ce484222325);
     for (size_t i = 0; i < size; ++i) hash = (hash ^ at[i]) * UINT64_C(0x100000001b3);
     return baton_mix(hash);
