@@ -31,4 +31,32 @@ inline constexpr std::size_t access_log_bytes = 64 * 1024;
 // Interim responses (1xx) before the final one.
 inline constexpr std::uint32_t http_interim_responses = 16;
 
+// --- HTTP/2 ---
+
+// Requests that one client may have under way, as nginx allows.
+inline constexpr std::uint32_t h2_streams = 128;
+// What one request's body may be ahead of its instance, and all of one client's together: kept in memory until the
+// instances take it. The first one bounds an upload to 256 KiB a round trip.
+inline constexpr std::uint32_t h2_stream_window = 256 * 1024;
+inline constexpr std::uint32_t h2_window = 1024 * 1024;
+// A response that its client does not take is kept up to here, and what was read at once on top of it; times the
+// streams this is the most that one client can make a worker keep.
+inline constexpr std::size_t h2_stream_buffer = 32 * 1024;
+// What is read of a client at once, and gathered before it is written to one.
+inline constexpr std::size_t h2_read_bytes = 128 * 1024;
+inline constexpr std::size_t h2_write_bytes = 256 * 1024;
+// HPACK may make a response's head a little longer than it was.
+inline constexpr std::size_t h2_response_head_bytes = 2 * http_response_head_bytes;
+// Of one head, beside those that its size needs: frames that bring little or nothing (CVE-2024-28182).
+inline constexpr std::size_t h2_continuations = 8;
+// Answers to PING and SETTINGS that wait to be written (CVE-2019-9512, CVE-2019-9515).
+inline constexpr std::size_t h2_acknowledgements = 128;
+// Requests that were taken back or broken off (CVE-2023-44487, CVE-2025-8671): so many at once, and so many a second.
+// A browser takes back a page's worth when its reader moves on.
+inline constexpr std::uint32_t h2_resets = 1'000;
+inline constexpr std::uint32_t h2_resets_a_second = 100;
+// Frames that ask for nothing (PING, SETTINGS, PRIORITY, empty DATA), likewise (CVE-2019-9513, CVE-2019-9518).
+inline constexpr std::uint32_t h2_idle_frames = 2'000;
+inline constexpr std::uint32_t h2_idle_frames_a_second = 200;
+
 }  // namespace baton::limits

@@ -44,7 +44,7 @@ const std::string& time_of(std::time_t now) {
 AccessEntry entry_of(const http::RequestHead& head, Millis now, std::uint64_t sent) {
     AccessEntry entry;
     ((entry.request += head.method) += ' ') += head.target;
-    entry.request += head.minor == 0 ? " HTTP/1.0" : " HTTP/1.1";
+    entry.request += head.major == 2 ? " HTTP/2.0" : head.minor == 0 ? " HTTP/1.0" : " HTTP/1.1";
     entry.referer = value_of(head, "referer");
     entry.agent = value_of(head, "user-agent");
     entry.began = now;

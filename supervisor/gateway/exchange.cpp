@@ -179,7 +179,8 @@ void Exchange::read() {
     std::size_t turn = 0;
     while (link_ == link && link->readable && asker_.has_room()) {
         if (turn >= limits::relay_turn_bytes) return core.again(*link);
-        const sys::Transfer got = link->stream.read(core.buffer);
+        const std::size_t most = std::min(core.buffer.size(), asker_.at_once());
+        const sys::Transfer got = link->stream.read(std::span<char>(core.buffer).first(most));
         if (got.error == EAGAIN) {
             link->readable = false;
             break;
@@ -189,7 +190,7 @@ void Exchange::read() {
         turn += got.bytes;
         core.totals.to_clients += got.bytes;
         // Less than there was room for is all there was; what comes next is told.
-        if (got.bytes < core.buffer.size() && !link->ending) link->readable = false;
+        if (got.bytes < most && !link->ending) link->readable = false;
         std::string_view bytes(core.buffer.data(), got.bytes);
         std::string whole;
         if (!link->head.empty()) {

@@ -41,6 +41,8 @@ class Asker {
     virtual void on_head(const http::ResponseHead& head, const http::Framing& framing) = 0;
     virtual void on_body(std::string_view data) = 0;
     virtual bool has_room() const = 0;
+    // What is read of the instance at once for it.
+    virtual std::size_t at_once() const { return SIZE_MAX; }
     virtual void on_room() = 0;
     virtual void on_end(std::string_view trailer) = 0;
     // There is no response: this status instead.

@@ -250,7 +250,7 @@ void Gateway::enter(const std::shared_ptr<Door>& door, Stream client, const Clie
 void Gateway::leave() {
     core_.leaving = true;
     for (auto& [name, door] : doors_) stop_accepting(*door);
-    if (giver_) return;
+    if (giver_) return http_.leave(true);
     tcp_.leave();
     http_.leave();
 }
@@ -316,7 +316,7 @@ bool Gateway::give_one() {
         TcpPlane::Given given = tcp_.give();
         passed = std::move(given.passed);
         counter = given.counter;
-    } else if (HttpClient* client = http_.idle_client()) {
+    } else if (Client* client = http_.idle_client()) {
         passed = client->part();
     } else {
         return false;

@@ -5,6 +5,8 @@
 
 #include "base/gateway_limits.h"
 #include "base/http_limits.h"
+#include "gateway/admission.h"
+#include "gateway/h2_client.h"
 #include "gateway/http_plane.h"
 
 namespace baton::gateway {
@@ -121,6 +123,10 @@ bool HttpClient::consume_head(std::string_view& bytes) {
     // One empty line before a request is forgiven (RFC 9112, section 2.2).
     if (scan_.scanned == 0 && bytes.starts_with("\r\n")) bytes.remove_prefix(2);
     if (bytes.empty()) return false;
+    if (fresh_ && door_->entrance.http.http2 && starts_http2(bytes)) {
+        if (bytes.size() >= http2_preface.size()) speak_http2(bytes);
+        return false;
+    }
     const http::HeadEnd end = http::find_end(bytes, scan_);
     const std::size_t most = door_->entrance.http.max_header;
     if (end.kind == http::HeadEnd::Kind::bad) {
@@ -145,7 +151,18 @@ bool HttpClient::consume_head(std::string_view& bytes) {
     return state_ == State::asking || state_ == State::between;
 }
 
+// Its very first bytes say that it speaks the other version (RFC 9113, section 3.3).
+void HttpClient::speak_http2(std::string_view& bytes) {
+    plane_.core().epoll.remove(stream_.socket());
+    state_ = State::closed;
+    auto successor = std::make_unique<H2Client>(plane_, door_, std::move(stream_), std::move(address_), std::string(bytes));
+    bytes = {};
+    plane_.remove(*this);
+    plane_.add(std::move(successor));
+}
+
 void HttpClient::begin(const http::RequestHead& head) {
+    fresh_ = false;
     const auto framing = http::framing_of(head);
     const http::Options options = http::options_of(head);
     minor_ = head.minor == 1;
@@ -157,29 +174,13 @@ void HttpClient::begin(const http::RequestHead& head) {
     body_ = http::BodyReader(framing.framing);
     body_ended_ = body_.over();
     if (door_->access_log) entry_ = std::make_unique<AccessEntry>(entry_of(head, plane_.core().now, out_.sent()));
-    if (framing.refused != 0) return refuse(framing.refused);
-    const auto& rules = door_->entrance.http;
-    if (rules.max_body > 0 && framing.framing.kind == Kind::length && framing.framing.length > rules.max_body) return refuse(413);
-    const http::Field* expect = http::find(head.fields, "expect");
-    if (expect != nullptr && !http::same(expect->value, "100-continue")) return refuse(417);
-    const std::shared_ptr<Pool> pool = door_->find(head);
-    if (!pool) return answer(404);
-
-    Request request;
-    request.framing = framing.framing;
-    request.is_head = is_head_;
-    request.is_idempotent = http::is_idempotent(head.method);
-    // Another protocol begins after the request: with a body nobody could say where.
-    http::Options passed = options;
-    if (framing.framing.kind != Kind::none) passed.upgrade = {};
-    request.upgrade = !passed.upgrade.empty();
-    request.pick.client = address_;
-    if (pool->rules().proxy_protocol != model::ProxyProtocol::none) request.pick.here = local_address(stream_);
-    if (!pool->key().empty()) request.pick.key = key_of(pool->key(), head, address_);
-    http::write_request(request.head, head, framing.framing, passed, door_->origin(address_, false));
+    Admission admission = admit(*door_, head, framing, options, address_, false);
+    if (admission.refused == 404) return answer(404);
+    if (admission.refused != 0) return refuse(admission.refused);
+    if (admission.pool->rules().proxy_protocol != model::ProxyProtocol::none) admission.request.pick.here = local_address(stream_);
     state_ = State::asking;
     if (!exchange_) exchange_ = std::make_unique<Exchange>(plane_.exchanges(), *this);
-    exchange_->begin(pool, std::move(request));
+    exchange_->begin(std::move(admission.pool), std::move(admission.request));
 }
 
 // False: there is no room for more, or the body is over.

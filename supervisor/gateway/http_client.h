@@ -18,9 +18,8 @@
 #include "gateway/access_log.h"
 #include "gateway/door.h"
 #include "gateway/exchange.h"
-#include "gateway/handler.h"
+#include "gateway/client.h"
 #include "gateway/outlet.h"
-#include "gateway/passing.h"
 #include "gateway/stream.h"
 #include "http/forward.h"
 #include "http/framing.h"
@@ -30,19 +29,16 @@ namespace baton::gateway {
 
 class HttpPlane;
 
-class HttpClient final : public Handler, public Asker {
+class HttpClient final : public Client, public Asker {
   public:
     // `read`: what another worker has read of it already.
     HttpClient(HttpPlane& plane, std::shared_ptr<Door> door, Stream stream, ClientAddress address, std::string read);
 
-    // The first look, once it is in the plane's list.
-    void start();
-    // Between two requests: nothing is under way that another worker could not go on with.
-    bool is_between() const { return state_ == State::between && out_.empty(); }
-    // It is told that there is no more after the present response, and is closed if it asks for nothing soon.
-    void leave();
-    // It ends here, and goes on at another worker.
-    Passed part();
+    void start() override;
+    bool can_pass() const override { return true; }
+    bool is_between() const override { return state_ == State::between && out_.empty(); }
+    void leave() override;
+    Passed part() override;
     void close(bool broken);
 
     void on_ready(const sys::Readiness& event) override;
@@ -58,8 +54,6 @@ class HttpClient final : public Handler, public Asker {
     void on_broken() override;
     void on_upgraded(const http::ResponseHead& head, Links::Parted instance, std::string_view rest) override;
 
-    std::uint32_t index = 0;  // in the plane's list
-
   private:
     enum class State : std::uint8_t { between, asking, lingering, closed };
 
@@ -69,6 +63,7 @@ class HttpClient final : public Handler, public Asker {
     void consume(std::string_view& bytes);
     bool consume_head(std::string_view& bytes);
     void begin(const http::RequestHead& head);
+    void speak_http2(std::string_view& bytes);
     bool consume_body(std::string_view& bytes);
     void consume_rest();
     void log_request();
@@ -94,6 +89,7 @@ class HttpClient final : public Handler, public Asker {
     std::size_t lingered_ = 0;
     State state_ = State::between;
     std::uint8_t phase_ = 0;   // what the present deadline is for
+    bool fresh_ = true;        // it has asked for nothing yet
     bool readable_ = false;
     bool ending_ = false;
     bool writing_ = false;     // it is watched for room

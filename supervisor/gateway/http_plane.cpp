@@ -5,14 +5,19 @@
 namespace baton::gateway {
 
 void HttpPlane::add(const std::shared_ptr<Door>& door, Stream stream, ClientAddress address, std::string read) {
-    auto client = std::make_unique<HttpClient>(*this, door, std::move(stream), std::move(address), std::move(read));
+    add(std::make_unique<HttpClient>(*this, door, std::move(stream), std::move(address), std::move(read)));
+}
+
+void HttpPlane::add(std::unique_ptr<Client> client) {
     client->index = static_cast<std::uint32_t>(clients_.size());
-    HttpClient& added = *clients_.emplace_back(std::move(client));
+    Client& added = *clients_.emplace_back(std::move(client));
     core_.totals.open = clients_.size();
+    // Who came while the others were told, or speaks another version since, is told now.
+    if (core_.leaving && (!passing_ || !added.can_pass())) added.leave();
     added.start();
 }
 
-void HttpPlane::remove(HttpClient& client) {
+void HttpPlane::remove(Client& client) {
     const std::uint32_t index = client.index;
     auto record = std::move(clients_[index]);
     if (index + 1U < clients_.size()) {
@@ -23,11 +28,14 @@ void HttpPlane::remove(HttpClient& client) {
     core_.end(std::move(record));
 }
 
-void HttpPlane::leave() {
-    for (std::size_t i = clients_.size(); i-- > 0;) clients_[i]->leave();
+void HttpPlane::leave(bool passing) {
+    passing_ = passing;
+    for (std::size_t i = clients_.size(); i-- > 0;) {
+        if (!passing || !clients_[i]->can_pass()) clients_[i]->leave();
+    }
 }
 
-HttpClient* HttpPlane::idle_client() {
+Client* HttpPlane::idle_client() {
     const auto found = std::find_if(clients_.rbegin(), clients_.rend(), [](const auto& client) { return client->is_between(); });
     return found == clients_.rend() ? nullptr : found->get();
 }

@@ -12,6 +12,7 @@
 #include "gateway/core.h"
 #include "gateway/door.h"
 #include "gateway/exchange.h"
+#include "gateway/client.h"
 #include "gateway/http_client.h"
 
 namespace baton::gateway {
@@ -35,15 +36,16 @@ class HttpPlane {
 
     // `read`: what another worker has read from it already.
     void add(const std::shared_ptr<Door>& door, Stream stream, ClientAddress address, std::string read = {});
+    void add(std::unique_ptr<Client> client);
     // Its record lives until the turn is over.
-    void remove(HttpClient& client);
+    void remove(Client& client);
     void tunnel(Tunnel tunnel) { on_tunnel_(std::move(tunnel)); }
 
     std::size_t count() const { return clients_.size(); }
-    // Nobody new: who is there is told with the next response.
-    void leave();
+    // Nobody new: who is there is told with the next response. `passing`: only who cannot go to another worker.
+    void leave(bool passing = false);
     // One whose request is not under way, for another worker; null: there is none now.
-    HttpClient* idle_client();
+    Client* idle_client();
 
     Millis next() const { return exchanges_.next(); }
     void on_time() { exchanges_.on_time(); }
@@ -53,7 +55,8 @@ class HttpPlane {
     Exchanges exchanges_;
     std::function<void(Tunnel)> on_tunnel_;
     http::RequestHead request_head_;  // its storage is reused
-    std::vector<std::unique_ptr<HttpClient>> clients_;
+    std::vector<std::unique_ptr<Client>> clients_;
+    bool passing_ = false;  // it leaves, and who can goes to another worker
 };
 
 }  // namespace baton::gateway

@@ -168,18 +168,20 @@ void write_request(std::string& out, const RequestHead& head, const Framing& fra
     out += "\r\n";
 }
 
+bool goes_on(const ResponseHead& head, const Framing& framing, const Field& field) {
+    // Without a body the length is one that a body would have had (HEAD, 304), and stays.
+    const bool told = framing.kind == Framing::Kind::none && head.status >= 200 && head.status != 204 && same(field.name, "content-length");
+    if (!told && is_hop_field(field.name)) return false;
+    return !listed_in_connection(head, field.name) || is_one_of(field.name, end_to_end);
+}
+
 void write_response(std::string& out, const ResponseHead& head, const Framing& framing, After after, std::string_view upgrade) {
     out += "HTTP/1.1 ";
     add_number(out, static_cast<std::uint64_t>(head.status));
     (out += ' ') += head.reason;
     out += "\r\n";
-    const bool has_connection = find(head.fields, "connection") != nullptr;
     for (const Field& field : head.fields) {
-        // Without a body the length is one that a body would have had (HEAD, 304), and stays.
-        const bool told = framing.kind == Framing::Kind::none && head.status >= 200 && head.status != 204 && same(field.name, "content-length");
-        if (!told && is_hop_field(field.name)) continue;
-        if (has_connection && !is_one_of(field.name, end_to_end) && listed_in_connection(head, field.name)) continue;
-        add_field(out, field.name, field.value);
+        if (goes_on(head, framing, field)) add_field(out, field.name, field.value);
     }
     if (head.status >= 200) add_framing(out, framing);
     if (!upgrade.empty()) {
@@ -210,10 +212,15 @@ std::string_view reason_of(int status) {
     }
 }
 
+std::string error_text(int status) {
+    std::string text;
+    add_number(text, static_cast<std::uint64_t>(status));
+    ((text += ' ') += reason_of(status)) += '\n';
+    return text;
+}
+
 void write_error(std::string& out, int status, bool with_body, After after) {
-    std::string body;
-    add_number(body, static_cast<std::uint64_t>(status));
-    ((body += ' ') += reason_of(status)) += '\n';
+    const std::string body = error_text(status);
     (out += "HTTP/1.1 ") += body.substr(0, body.size() - 1);
     out += "\r\nContent-Type: text/plain\r\nContent-Length: ";
     add_number(out, body.size());

@@ -39,7 +39,12 @@ void write_request(std::string& out, const RequestHead& head, const Framing& fra
 enum class After { nothing, close, keep_alive };
 void write_response(std::string& out, const ResponseHead& head, const Framing& framing, After after, std::string_view upgrade);
 
-// A response of the gateway's own, whole.
+// Whether a field of a response goes on to the client, whichever version it speaks; a length, where the body has
+// one, does not: it is written anew.
+bool goes_on(const ResponseHead& head, const Framing& framing, const Field& field);
+
+// A response of the gateway's own: its body, and the whole of it for HTTP/1.
+std::string error_text(int status);
 void write_error(std::string& out, int status, bool with_body, After after);
 std::string_view reason_of(int status);
 

@@ -30,6 +30,7 @@ struct RequestHead {
     std::string_view target;     // as it was sent
     std::string_view authority;  // of an absolute target, else of Host; may be empty with HTTP/1.0
     std::string_view path;       // with the query: what is sent on; "*" for OPTIONS of a server
+    int major = 1;
     int minor = 1;               // of HTTP/1.x
     std::vector<Field> fields;
 };
