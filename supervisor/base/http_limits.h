@@ -26,6 +26,8 @@ inline constexpr std::size_t http_linger_bytes = 16 * 1024 * 1024;
 inline constexpr Millis http_linger = 5'000;
 // What the access log says of a request whose client did not wait for the response, as nginx does.
 inline constexpr int http_client_gone = 499;
+// Records of exchanges that are kept for the next ones.
+inline constexpr std::size_t spare_exchanges = 256;
 // Lines of the access log that wait to be written together.
 inline constexpr std::size_t access_log_bytes = 64 * 1024;
 // Interim responses (1xx) before the final one.

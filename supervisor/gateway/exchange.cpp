@@ -74,7 +74,7 @@ void Exchange::give_up(int status) {
     drop_link();
     state_ = State::idle;
     ++all_.core().totals.failed;
-    asker_.on_failure(status);
+    asker_->on_failure(status);
 }
 
 void Exchange::ask() {
@@ -133,7 +133,7 @@ void Exchange::on_link(const sys::Readiness& event) {
         if (event.ended && sys::connect_error(link_->stream.socket()) != 0) return fail(Fault::connect, 503);
         link_->state = LinkState::busy;
         ask();
-        asker_.on_room();
+        asker_->on_room();
         if (link_ == nullptr || link_->state != LinkState::busy) return;
         flush();
         return;
@@ -142,7 +142,7 @@ void Exchange::on_link(const sys::Readiness& event) {
         if (!link_->out.flush(link_->stream)) link_->deaf = link_->readable = true;
         if (link_->deaf || link_->out.room()) {
             Link* const link = link_;
-            asker_.on_room();
+            asker_->on_room();
             if (link_ != link) return;
             flush();
         }
@@ -156,7 +156,7 @@ void Exchange::settle_deadline() {
     Core& core = all_.core();
     const model::TimeoutSpec& timeouts = pool_->rules().timeouts;
     if (link_->state == LinkState::connecting) return core.deadlines.set(*link_, core.now, timeouts.connect);
-    if (!asker_.has_room() || (!body_over_ && link_->out.room())) return core.deadlines.clear(*link_);
+    if (!asker_->has_room() || (!body_over_ && link_->out.room())) return core.deadlines.clear(*link_);
     core.deadlines.set(*link_, core.now, state_ == State::asked ? timeouts.response : timeouts.idle);
 }
 
@@ -177,9 +177,9 @@ void Exchange::read() {
     Core& core = all_.core();
     Link* const link = link_;
     std::size_t turn = 0;
-    while (link_ == link && link->readable && asker_.has_room()) {
+    while (link_ == link && link->readable && asker_->has_room()) {
         if (turn >= limits::relay_turn_bytes) return core.again(*link);
-        const std::size_t most = std::min(core.buffer.size(), asker_.at_once());
+        const std::size_t most = std::min(core.buffer.size(), asker_->at_once());
         const sys::Transfer got = link->stream.read(std::span<char>(core.buffer).first(most));
         if (got.error == EAGAIN) {
             link->readable = false;
@@ -238,7 +238,7 @@ bool Exchange::read_head(std::string_view& bytes) {
             fail(Fault::malformed, 502);
             return false;
         }
-        asker_.on_interim(head);
+        asker_->on_interim(head);
         return link_ != nullptr;
     }
     const http::FramingResult framing = http::framing_of(head, request_.is_head ? "HEAD" : "GET");
@@ -254,7 +254,7 @@ bool Exchange::read_head(std::string_view& bytes) {
     response_options_.upgrade = {};  // a view of what will not last
     body_ = http::BodyReader(framing.framing);
     state_ = State::answering;
-    asker_.on_head(head, framing.framing);
+    asker_->on_head(head, framing.framing);
     return link_ != nullptr;
 }
 
@@ -267,7 +267,7 @@ bool Exchange::read_body(std::string_view bytes) {
             case ReaderState::more: return true;
             case ReaderState::data: {
                 Link* const link = link_;
-                asker_.on_body(data);
+                asker_->on_body(data);
                 if (link_ != link) return false;
                 break;
             }
@@ -295,14 +295,14 @@ void Exchange::finish(bool clean) {
     } else {
         all_.links().close(link);
     }
-    asker_.on_end(body_.trailer());
+    asker_->on_end(body_.trailer());
 }
 
 void Exchange::upgraded(const http::ResponseHead& head, std::string_view rest) {
     pool_->succeeded(link_->endpoint, all_.core().now);
     Links::Parted parted = all_.links().part(*std::exchange(link_, nullptr));
     state_ = State::idle;
-    asker_.on_upgraded(head, std::move(parted), rest);
+    asker_->on_upgraded(head, std::move(parted), rest);
 }
 
 // `status`: of the response, where that is the fault.
@@ -347,7 +347,7 @@ void Exchange::fail(Fault fault, int status) {
     if (!answering) return give_up(status);
     drop_link();
     state_ = State::idle;
-    asker_.on_broken();
+    asker_->on_broken();
 }
 
 void Exchange::cancel() {
@@ -364,6 +364,14 @@ void Exchange::drop_link() {
 
 // --- those that wait ---
 
+std::unique_ptr<Exchange> Exchanges::take(Asker& asker) {
+    if (spare_.empty()) return std::make_unique<Exchange>(*this, asker);
+    auto taken = std::move(spare_.back());
+    spare_.pop_back();
+    taken->serve(asker);
+    return taken;
+}
+
 void Exchanges::add_waiting(Exchange& exchange) {
     if (waiting_.empty()) next_retry_ = core_.now + limits::upstream_retry;
     waiting_.push_back(exchange);
@@ -375,6 +383,7 @@ Millis Exchanges::next() const {
 
 // One of each pool tries whether an instance can be reached now; if so, the others follow.
 void Exchanges::on_time() {
+    if (spare_.size() > limits::spare_exchanges) spare_.resize(limits::spare_exchanges);
     while (!waiting_.empty() && waiting_.front().wait_until() <= core_.now) waiting_.front().give_up(503);
     if (waiting_.empty() || core_.now < next_retry_) return;
     next_retry_ = core_.now + limits::upstream_retry;

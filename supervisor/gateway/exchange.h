@@ -69,7 +69,7 @@ class Exchanges;
 
 class Exchange : public boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
   public:
-    Exchange(Exchanges& all, Asker& asker) : all_(all), asker_(asker) {}
+    Exchange(Exchanges& all, Asker& asker) : all_(all), asker_(&asker) {}
     ~Exchange();
     Exchange(const Exchange&) = delete;
     Exchange& operator=(const Exchange&) = delete;
@@ -89,6 +89,9 @@ class Exchange : public boost::intrusive::list_base_hook<boost::intrusive::link_
 
     // Who answers, for the log: its name and 0 if nobody was reached.
     const std::string& endpoint_name() const { return endpoint_name_; }
+
+    // For somebody else, while it is not active.
+    void serve(Asker& asker) { asker_ = &asker; }
 
     // --- for its link and its room of exchanges ---
     void on_link(const sys::Readiness& event);
@@ -120,7 +123,7 @@ class Exchange : public boost::intrusive::list_base_hook<boost::intrusive::link_
     void settle_deadline();
 
     Exchanges& all_;
-    Asker& asker_;
+    Asker* asker_;
     std::shared_ptr<Pool> pool_;
     Link* link_ = nullptr;
     Request request_;
@@ -145,6 +148,10 @@ class Exchanges {
     Links& links() { return links_; }
     http::ResponseHead& head() { return head_; }
 
+    // One that is not active. It is given back, also from within its last call: who asks for nothing has none.
+    std::unique_ptr<Exchange> take(Asker& asker);
+    void give_back(std::unique_ptr<Exchange> exchange) { spare_.push_back(std::move(exchange)); }
+
     void add_waiting(Exchange& exchange);
     // When somebody who waits is to be tried, or given up; `never`: nobody waits.
     Millis next() const;
@@ -156,6 +163,7 @@ class Exchanges {
     Core& core_;
     Links links_;
     http::ResponseHead head_;  // its storage is reused
+    std::vector<std::unique_ptr<Exchange>> spare_;
     boost::intrusive::list<Exchange, boost::intrusive::constant_time_size<false>> waiting_;
     Millis next_retry_ = never;
 };

@@ -179,7 +179,7 @@ void HttpClient::begin(const http::RequestHead& head) {
     if (admission.refused != 0) return refuse(admission.refused);
     if (admission.pool->rules().proxy_protocol != model::ProxyProtocol::none) admission.request.pick.here = local_address(stream_);
     state_ = State::asking;
-    if (!exchange_) exchange_ = std::make_unique<Exchange>(plane_.exchanges(), *this);
+    exchange_ = plane_.exchanges().take(*this);
     exchange_->begin(std::move(admission.pool), std::move(admission.request));
 }
 
@@ -318,6 +318,7 @@ void HttpClient::finish() {
     if (!out_.flush(stream_)) return close(true);
     watch_room();
     log_request();
+    if (exchange_) plane_.exchanges().give_back(std::move(exchange_));
     if (close_after_ || !body_.over()) return linger();
     state_ = State::between;
     settle_deadline(true);

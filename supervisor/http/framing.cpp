@@ -134,7 +134,7 @@ ChunkReader::State BodyReader::next(std::string_view& bytes, std::string_view& d
     switch (framing_.kind) {
         case Kind::none: return State::end;
         case Kind::chunked: {
-            const State state = chunks_.next(bytes, data);
+            const State state = chunks_->next(bytes, data);
             over_ = state == State::end;
             return state;
         }

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -53,10 +54,11 @@ class ChunkReader {
 // What is left of a body of any framing; one for each direction of an exchange.
 class BodyReader {
   public:
-    explicit BodyReader(Framing framing = {}) : framing_(framing), left_(framing.length) {}
+    explicit BodyReader(Framing framing = {})
+        : framing_(framing), left_(framing.length), chunks_(framing.kind == Framing::Kind::chunked ? std::make_unique<ChunkReader>() : nullptr) {}
     ChunkReader::State next(std::string_view& bytes, std::string_view& data);
     const Framing& framing() const { return framing_; }
-    const std::string& trailer() const { return chunks_.trailer(); }
+    std::string_view trailer() const { return chunks_ ? std::string_view(chunks_->trailer()) : std::string_view(); }
     // Nothing of it is to come; a body until close never says so.
     bool over() const { return over_ || framing_.kind == Framing::Kind::none || (framing_.kind == Framing::Kind::length && left_ == 0); }
 
@@ -64,7 +66,7 @@ class BodyReader {
     Framing framing_;
     std::uint64_t left_ = 0;
     bool over_ = false;
-    ChunkReader chunks_;
+    std::unique_ptr<ChunkReader> chunks_;
 };
 
 }  // namespace baton::http
