@@ -86,7 +86,7 @@ void Workers::listen(std::uint64_t id, sys::UniqueFd channel, const sys::UniqueF
         return log_.error("worker {}: {}", id, (copy ? opened.error() : copy.error()).message());
     }
     auto open = std::make_unique<Open>(Open{boost::asio::posix::stream_descriptor(context_, copy->release()), std::move(channel),
-                                            std::make_unique<gateway::Counters>(std::move(*opened)), nullptr, {}, 0, 0, false, {}});
+                                            std::make_unique<gateway::Counters>(std::move(*opened)), nullptr, {}, 0, 0, false, {}, id});
     if (output.valid()) {
         const auto log = [this, id](std::string_view line) { log_.warning("worker {}: {}", id, line); };
         open->output = std::make_unique<run::Capture>(context_, std::move(output), log, [] {});
@@ -206,7 +206,9 @@ void Workers::send_table(Open& open) {
         descriptors.push_back(descriptor->get());
         if (descriptors.size() == at_once && !send_fresh()) return;
     }
+    table_.worker = open.id;
     auto memory = sys::sealed_memory("baton-routes", model::encode(table_));
+    table_.worker = 0;
     if (!memory) return log_.error("the route table: {}; workers go on with the last one", memory.error().message());
     if (!send_fresh() || !send(open, {model::OrderKind::table, {}}, {memory->get()})) return;
     std::erase_if(open.sent_names, [&](const std::string& name) { return !named.contains(name); });

@@ -73,6 +73,7 @@ class Workers {
         std::uint64_t confirmed = 0;
         bool leaving = false;
         std::deque<Waiting> waiting;       // for room in its channel
+        std::uint64_t id = 0;
     };
     void listen(std::uint64_t id, sys::UniqueFd channel, const sys::UniqueFd& counters, sys::UniqueFd output);
     void wait(std::uint64_t id);

@@ -24,6 +24,7 @@ struct Totals {
     std::uint64_t to_clients = 0;
     std::uint64_t given = 0;      // connections passed to another worker
     std::uint64_t taken = 0;
+    std::uint64_t dropped = 0;    // datagrams that this worker could not pass on
 };
 
 class Counters {

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/gateway_limits.h"
+#include "base/udp_limits.h"
 #include "sys/stream.h"
 
 namespace baton::gateway {
@@ -42,7 +43,8 @@ Gateway::Gateway(Epoll epoll, Counters counters, model::BalancerSource& strategi
       strategies_(strategies),
       worker_(worker),
       tcp_(core_),
-      http_(core_, [this](Tunnel tunnel) { tcp_.add_tunnel(std::move(tunnel)); }) {}
+      http_(core_, [this](Tunnel tunnel) { tcp_.add_tunnel(std::move(tunnel)); }),
+      udp_(core_) {}
 
 Result<void> Gateway::watch(const sys::UniqueFd& fd, std::function<void()> handler) {
     const std::uint64_t index = watched_.size();
@@ -155,6 +157,7 @@ void Gateway::follow(const model::RouteTable& table, std::map<std::string, sys::
             log->reopen(std::move(file->second));
             descriptors.erase(file);
         }
+        if (entrance.protocol == model::Protocol::udp) udp_.follow(door, table.worker);
         const auto log = access_logs_.find(entrance.access_log);
         door->access_log = log == access_logs_.end() ? nullptr : log->second;
         if (door->access_log) logs.insert(*log);
@@ -162,7 +165,11 @@ void Gateway::follow(const model::RouteTable& table, std::map<std::string, sys::
         if (fresh == descriptors.end() || core_.leaving) continue;
         stop_accepting(*door);
         door->listener = std::move(fresh->second);
-        sys::prepare_listener(door->listener);
+        if (entrance.protocol == model::Protocol::udp) {
+            sys::prepare_datagrams(door->listener, limits::datagram_queue_bytes);
+        } else {
+            sys::prepare_listener(door->listener);
+        }
     }
     access_logs_ = std::move(logs);
     assign(table);
@@ -172,6 +179,7 @@ void Gateway::follow(const model::RouteTable& table, std::map<std::string, sys::
             continue;
         }
         stop_accepting(*entry->second);
+        udp_.close(entry->first);
         entry->second->gone = true;
         left_.push_back(std::move(entry->second));
         entry = doors_.erase(entry);
@@ -202,7 +210,9 @@ void Gateway::settle_accepting() {
             core_.log.error("take connections over: {}", added.error().message());
         }
     }
+    udp_.settle(most_sessions_ / (limits::flows_share / 2));
     for (auto& [name, door] : doors_) {
+        if (door->entrance.protocol == model::Protocol::udp) continue;
         const bool wanted = !full && !core_.leaving && door->listener.valid() && !door->empty() && door->paused == 0;
         if (wanted == door->watched) continue;
         if (!wanted) {
@@ -249,9 +259,14 @@ void Gateway::enter(const std::shared_ptr<Door>& door, Stream client, const Clie
 
 void Gateway::leave() {
     core_.leaving = true;
-    for (auto& [name, door] : doors_) stop_accepting(*door);
+    for (auto& [name, door] : doors_) {
+        // What comes back from instances goes out by the socket that datagrams came by.
+        if (door->entrance.protocol != model::Protocol::udp) stop_accepting(*door);
+    }
+    settle_accepting();
     if (giver_) return http_.leave(true);
     tcp_.leave();
+    udp_.leave();
     http_.leave();
 }
 
@@ -312,7 +327,11 @@ void Gateway::give_some() {
 bool Gateway::give_one() {
     Passed passed;
     std::uint64_t* counter = nullptr;
-    if (tcp_.count() > 0) {
+    // Flows first: the other worker waits for the last of them.
+    if (auto flow = udp_.give()) {
+        passed = std::move(flow->passed);
+        counter = flow->counter;
+    } else if (tcp_.count() > 0) {
         TcpPlane::Given given = tcp_.give();
         passed = std::move(given.passed);
         counter = given.counter;
@@ -322,8 +341,8 @@ bool Gateway::give_one() {
         return false;
     }
     on_their_way_.push_back(counter);
+    if (passed.kind != PassedKind::flows_end) ++core_.totals.given;
     giver_->add(std::move(passed));
-    ++core_.totals.given;
     return true;
 }
 
@@ -346,7 +365,7 @@ void Gateway::take_some(std::list<Taker>::iterator taker) {
             return;
         }
         if (!*taken) break;
-        ++core_.totals.taken;
+        if ((*taken)->kind != PassedKind::flows_end) ++core_.totals.taken;
         take_one(std::move(**taken));
     }
     if (count > 0) static_cast<void>(taker->confirm(count));
@@ -354,6 +373,12 @@ void Gateway::take_some(std::list<Taker>::iterator taker) {
 }
 
 void Gateway::take_one(Passed passed) {
+    if (passed.kind != PassedKind::connection) {
+        const std::uint64_t endpoint = passed.kind == PassedKind::flow ? passed.endpoint : 0;
+        udp_.take(std::move(passed));
+        if (endpoint != 0 && !present_.contains(endpoint)) core_.counters.forget(endpoint);
+        return;
+    }
     const auto door = doors_.find(passed.listener);
     if (door == doors_.end()) {
         // Its listener has left the configuration: what has an instance goes on.

@@ -23,6 +23,7 @@
 #include "gateway/passing.h"
 #include "gateway/pool.h"
 #include "gateway/tcp_plane.h"
+#include "gateway/udp_plane.h"
 #include "model/balancer.h"
 #include "model/route_table.h"
 #include "sys/readiness.h"
@@ -50,7 +51,7 @@ class Gateway {
     bool leaving() const { return core_.leaving; }
     // It was told to leave, and nothing is left.
     bool finished() const;
-    std::size_t open_sessions() const { return tcp_.count() + http_.count(); }
+    std::size_t open_sessions() const { return tcp_.count() + http_.count() + udp_.count(); }
 
   private:
     void dispatch(const sys::Readiness& event);
@@ -75,6 +76,7 @@ class Gateway {
     std::uint32_t worker_;
     TcpPlane tcp_;
     HttpPlane http_;
+    UdpPlane udp_;
     std::size_t most_sessions_ = SIZE_MAX;  // until there is a table
     std::map<std::string, std::shared_ptr<Door>> doors_;  // by the listening socket's name
     std::map<std::pair<std::string, std::string>, std::shared_ptr<Pool>> pools_;  // by listening socket and service

@@ -1,5 +1,5 @@
 // How a connection goes from one worker to another: its descriptors, and the bytes that were read from one
-// side and not yet taken by the other. Workers of different versions speak it, so its head may only grow
+// side and not yet taken by the other. A flow of datagrams goes the same way, with the socket towards its instance. Workers of different versions speak it, so its head may only grow
 // at its end, and a shorter one takes the defaults.
 //
 // What has arrived is confirmed by messages with a count (u32): only then does the giver forget it.
@@ -19,8 +19,12 @@
 #include "base/result.h"
 #include "gateway/session.h"
 #include "sys/channel.h"
+#include "sys/datagram_batch.h"
 
 namespace baton::gateway {
+
+// flows_end: of this listener there are no more flows; `endpoint` is the id of the worker that has given them.
+enum class PassedKind : std::uint32_t { connection, flow, flows_end };
 
 struct PassedHead {
     std::uint32_t size = sizeof(PassedHead);
@@ -36,16 +40,22 @@ struct PassedHead {
     std::uint16_t address_size = 0;       // the client's, which a PROXY header may have told
     std::uint16_t address_port = 0;
     std::array<std::uint8_t, 16> address{};
+    PassedKind kind = PassedKind::connection;
+    sys::DatagramEnds ends;
+    std::uint32_t unused = 0;
 };
+static_assert(sizeof(PassedHead) == 128);
 
 // What goes over. Of an HTTP client that waits for nothing there is no instance, and what was read of it is
 // what is not sent to one yet.
 struct Passed {
+    PassedKind kind = PassedKind::connection;
     std::string listener;        // the name of the listening socket
     std::uint64_t endpoint = 0;  // 0: no instance was picked yet
     Leg client;
     Leg upstream;
     ClientAddress address;
+    sys::DatagramEnds ends;  // of a flow, whose socket is the upstream's
 };
 
 // The side that gives. Nothing is lost when the other one is slow: flush() again when there is room.

@@ -73,7 +73,9 @@ void Pool::assign(const model::Route& route, Counters& counters, Millis now) {
     std::vector<model::Member> members;
     std::vector<model::PassiveHealth::Peer> healths;
     takers_ = 0;
+    draining_.clear();
     for (const model::Endpoint& endpoint : route.endpoints) {
+        if (endpoint.draining && !endpoint.down) draining_.push_back(endpoint.id);
         if (endpoint.down || endpoint.draining) continue;
         const auto address = sys::to_socket_address(endpoint.address);
         if (!address) continue;  // the configuration was checked for it

@@ -4,6 +4,7 @@
 // One thread. Endpoints are told apart by their ids, as they change places when a table is replaced.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <memory>
@@ -72,6 +73,9 @@ class Pool {
     // Null: there is nobody who was not tried. `tried`: endpoints that are not to be picked again.
     const Peer* pick(const Pick& pick, std::span<const std::uint64_t> tried, Millis now);
     bool has(std::uint64_t endpoint) const { return index_.contains(endpoint); }
+    // It takes nobody new, and who has been there stays.
+    bool keeps(std::uint64_t endpoint) const { return std::find(draining_.begin(), draining_.end(), endpoint) != draining_.end(); }
+    bool keeps_anybody() const { return !draining_.empty(); }
     // What the strategy's key is of; empty: it has no need for one.
     const std::string& key() const { return key_; }
 
@@ -106,6 +110,7 @@ class Pool {
     Millis refresh_at_ = never;  // somebody who is out may be tried again, or has a larger share
     std::vector<std::uint64_t> tried_bits_;
     bool gone_ = false;
+    std::vector<std::uint64_t> draining_;
 };
 
 }  // namespace baton::gateway

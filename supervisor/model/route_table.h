@@ -62,15 +62,20 @@ struct Entrance {
     std::string access_log;
     HttpSpec http;
     std::optional<TlsSpec> tls;
+    // udp: the id of the one worker that reads there, as a client's datagrams shall not land anywhere; 0: each
+    // that has the table. `reader_before`: one that is about to hand it what it knows of its clients; 0: nobody.
+    std::uint64_t reader = 0;
+    std::uint64_t reader_before = 0;
 };
-BOOST_DESCRIBE_STRUCT(Entrance, (), (listener, name, protocol, proxy_protocol, access_log, http, tls))
+BOOST_DESCRIBE_STRUCT(Entrance, (), (listener, name, protocol, proxy_protocol, access_log, http, tls, reader, reader_before))
 
 struct RouteTable {
     std::uint64_t revision = 0;
     std::vector<Entrance> entrances;  // one for each listener
     std::vector<Route> routes;        // those of one listener side by side
+    std::uint64_t worker = 0;         // the id of the one that this copy is for
 };
-BOOST_DESCRIBE_STRUCT(RouteTable, (), (revision, entrances, routes))
+BOOST_DESCRIBE_STRUCT(RouteTable, (), (revision, entrances, routes, worker))
 
 // --- between a master and its workers: one message each, beside it the descriptors ---
 

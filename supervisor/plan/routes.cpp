@@ -6,6 +6,7 @@
 #include <fmt/core.h>
 
 #include "plan/externals.h"
+#include "plan/workers.h"
 
 namespace baton::plan {
 
@@ -37,8 +38,9 @@ model::Endpoint endpoint_of(const Instance& instance, const model::ServiceSpec& 
     endpoint.name = name_of(instance);
     endpoint.address = std::move(address);
     endpoint.weight = instance.weight;
-    endpoint.down = instance.state != InstanceState::ready || instance.admin == model::AdminState::maint;
-    endpoint.draining = instance.weight == 0 || instance.admin == model::AdminState::drain;
+    const bool drains = instance.state == InstanceState::draining;
+    endpoint.down = (instance.state != InstanceState::ready && !drains) || instance.admin == model::AdminState::maint;
+    endpoint.draining = drains || instance.weight == 0 || instance.admin == model::AdminState::drain;
     endpoint.max_fails = spec.health.max_fails;
     endpoint.fail_timeout = spec.health.fail_timeout;
     endpoint.since = instance.since;
@@ -47,7 +49,8 @@ model::Endpoint endpoint_of(const Instance& instance, const model::ServiceSpec& 
 
 // Those that take traffic, in the order of their places; and places whose holder will be back, so that clients
 // that a hash sends elsewhere stay there. Old and new holders of one place may both be ready.
-std::vector<const Instance*> listed(const Service& service) {
+// With datagrams no connection holds a client where it was: the workers have to know how long it may stay.
+std::vector<const Instance*> listed(const Service& service, bool datagrams) {
     std::vector<const Instance*> list;
     std::set<std::uint32_t> ready;
     for (const Instance& instance : service.instances) {
@@ -57,7 +60,8 @@ std::vector<const Instance*> listed(const Service& service) {
         const bool restarts = instance.restarts > 0 && (instance.state == InstanceState::starting || instance.state == InstanceState::backoff);
         const bool back = restarts || instance.state == InstanceState::unready;
         const bool missed = back && instance.ending == model::Ending::none && !ready.contains(instance.ordinal);
-        if (instance.state == InstanceState::ready || missed) list.push_back(&instance);
+        const bool stays = datagrams && instance.state == InstanceState::draining;
+        if (instance.state == InstanceState::ready || missed || stays) list.push_back(&instance);
     }
     std::stable_sort(list.begin(), list.end(), [](const Instance* a, const Instance* b) { return a->ordinal < b->ordinal; });
     return list;
@@ -74,7 +78,7 @@ void add_route(const model::State& state, const ListenerSpec& listener, const Se
     route.timeouts = spec.timeouts;
     route.proxy_protocol = spec.proxy_protocol;
     route.handoff = spec.delivery == Delivery::handoff;
-    for (const Instance* instance : listed(service)) {
+    for (const Instance* instance : listed(service, listener.protocol == model::Protocol::udp)) {
         const auto address = upstream_address(state, find_revision(service, instance->revision)->spec, listener, *instance);
         if (!address) continue;
         model::Endpoint& endpoint = route.endpoints.emplace_back(endpoint_of(*instance, spec, *address));
@@ -89,6 +93,12 @@ void add_listener(const model::State& state, const ListenerSpec& listener, model
     if (service == nullptr || !by_workers(find_revision(*service, service->current)->spec)) return;
     table.entrances.push_back({descriptor_of(listener), listener.name, listener.protocol, listener.proxy_protocol, listener.access_log,
                                listener.http, listener.tls});
+    if (listener.protocol == model::Protocol::udp) {
+        const Readers readers = readers_of(state, identity(listener));
+        // Nobody's, until there is one that is ready.
+        table.entrances.back().reader = readers.now == 0 ? UINT64_MAX : readers.now;
+        table.entrances.back().reader_before = readers.before;
+    }
     for (const model::RouteSpec& route : listener.routes) {
         if (const Service* other = find(state, route.service)) add_route(state, listener, *other, route.match, table);
     }

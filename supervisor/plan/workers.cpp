@@ -66,18 +66,35 @@ void start(Turn& turn, std::uint32_t number) {
     turn.act(model::StartWorker{worker.id});
 }
 
-// Its connections go to the ready one that has to take over from the fewest.
+// Its connections go to the one that has its number, which reads what it has read; or else to the ready one that
+// has to take over from the fewest.
 std::uint64_t choose_heir(const model::State& state, const Worker& leaving) {
     const Worker* best = nullptr;
     std::ptrdiff_t fewest = 0;
     for (const Worker& worker : state.gateway.workers) {
         if (worker.state != WorkerState::ready || !belongs(state, worker) || worker.id == leaving.id) continue;
+        if (worker.number == leaving.number) return worker.id;
         const auto takes = std::count_if(state.gateway.workers.begin(), state.gateway.workers.end(), [&](const Worker& other) { return other.heir == worker.id; });
         if (best != nullptr && takes >= fewest) continue;
         best = &worker;
         fewest = takes;
     }
     return best == nullptr ? 0 : best->id;
+}
+
+// The number of the worker that reads a listener, of so many. With one worker more, each number but the new one
+// keeps what it has or gives it to that one: as few listeners as can be have another reader then (jump consistent
+// hash, Lamping and Veach).
+std::uint32_t reader_number(const std::string& identity, std::uint32_t workers) {
+    std::uint64_t key = 0xcbf2'9ce4'8422'2325ULL;  // FNV-1a
+    for (const char c : identity) key = (key ^ static_cast<unsigned char>(c)) * 0x100'0000'01b3ULL;
+    std::uint64_t chosen = 0;
+    for (std::uint64_t next = 0; next < workers;) {
+        chosen = next;
+        key = key * 2'862'933'555'777'941'757ULL + 1;
+        next = static_cast<std::uint64_t>(static_cast<double>(chosen + 1) * (static_cast<double>(1ULL << 31U) / static_cast<double>((key >> 33U) + 1)));
+    }
+    return static_cast<std::uint32_t>(chosen);
 }
 
 void release(Turn& turn, Worker& worker) {
@@ -205,6 +222,21 @@ bool workers_serve(const model::State& state) {
     const auto ready = std::count_if(state.gateway.workers.begin(), state.gateway.workers.end(),
                                      [&](const Worker& worker) { return belongs(state, worker) && worker.state == WorkerState::ready; });
     return ready >= static_cast<std::ptrdiff_t>(wanted_workers(state));
+}
+
+// The oldest of that number that does not leave: until all of the new ones are ready, the old one goes on.
+Readers readers_of(const model::State& state, const std::string& identity) {
+    const std::uint32_t number = reader_number(identity, wanted_workers(state));
+    Readers readers;
+    for (const Worker& worker : state.gateway.workers) {
+        if (worker.number != number || worker.state != WorkerState::ready) continue;
+        if (readers.now == 0 || worker.id < readers.now) readers.now = worker.id;
+    }
+    for (const Worker& worker : state.gateway.workers) {
+        const bool gives = worker.number == number && worker.state == WorkerState::leaving && worker.heir == readers.now && readers.now != 0;
+        if (gives) readers.before = std::max(readers.before, worker.id);
+    }
+    return readers;
 }
 
 bool is_worker(const model::State& state, std::uint64_t id) {

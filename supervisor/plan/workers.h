@@ -34,6 +34,13 @@ void release_again(Turn& turn);
 Millis workers_deadline(const model::State& state);
 // All that are wanted are ready: what the gateway has to serve is served.
 bool workers_serve(const model::State& state);
+// The one worker that reads the datagrams of a listener, and the one that is about to give it what it knows of its
+// clients; 0: nobody.
+struct Readers {
+    std::uint64_t now = 0;
+    std::uint64_t before = 0;
+};
+Readers readers_of(const model::State& state, const std::string& identity);
 bool is_worker(const model::State& state, std::uint64_t id);
 
 }  // namespace baton::plan

@@ -147,6 +147,9 @@ RouteTable full_table() {
     table.revision = UINT64_MAX;
     const ListenerSpec listener = full_listener();
     table.entrances = {{"shared/tcp4:127.0.0.1:80", "http", Protocol::http, true, listener.access_log, listener.http, listener.tls}, {"shared/unix:@db", "db", Protocol::tcp}};
+    table.entrances[0].reader = 103;
+    table.entrances[0].reader_before = 102;
+    table.worker = 104;
     Route web;
     web.listener = "shared/tcp4:127.0.0.1:80";
     web.service = "web";
