@@ -33,6 +33,11 @@ inline constexpr std::size_t access_log_bytes = 64 * 1024;
 // Interim responses (1xx) before the final one.
 inline constexpr std::uint32_t http_interim_responses = 16;
 
+// The file of a certificate with its chain, or of a key.
+inline constexpr std::size_t tls_file_bytes = 256 * 1024;
+// What clients that never begin are told of in the log, at most this often.
+inline constexpr Millis porch_log = 10'000;
+
 // --- HTTP/2 ---
 
 // Requests that one client may have under way, as nginx allows.

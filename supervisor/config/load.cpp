@@ -273,12 +273,21 @@ class Loading {
     }
 
     void ask_readable(const HostChecks& host, std::size_t i) {
-        const auto& tls = draft_.configuration.listeners[i].tls;
+        auto& tls = draft_.configuration.listeners[i].tls;
         if (!tls || !host.readable) return;
+        bool all = !tls->certificate.empty() && !tls->key.empty();
         const std::string where = "listener." + key_text(draft_.configuration.listeners[i].name) + ".tls.";
         for (const auto& [key, path] : {std::pair{"certificate", tls->certificate}, std::pair{"key", tls->key}}) {
             const auto answer = path.empty() ? Result<void>{} : host.readable(path);
             if (!answer) report_.problem(draft_.listeners[i].keys.at(where + key), where + key + ": " + answer.error().message());
+            all = all && answer;
+        }
+        if (!all || !host.credentials) return;
+        auto fingerprint = host.credentials(*tls);
+        if (fingerprint) {
+            tls->fingerprint = std::move(*fingerprint);
+        } else {
+            report_.problem(draft_.listeners[i].keys.at(where + "certificate"), where.substr(0, where.size() - 1) + ": " + fingerprint.error().message());
         }
     }
 

@@ -32,6 +32,8 @@ struct HostChecks {
     std::function<Result<void>(const std::string& user)> user;
     // Certificates, keys and folders of plugins. Not asked where it is empty, as the two above.
     std::function<Result<void>(const std::string& path)> readable;
+    // Whether a certificate and its key can be used; the fingerprint of both. Asked once both can be read.
+    std::function<Result<std::string>(const model::TlsSpec& spec)> credentials;
     // The balancers there are with the plugins of these folders; empty: those that ship. What it does not name is
     // an unknown strategy.
     std::function<std::vector<std::string>(const std::vector<std::string>& directories)> balancers;

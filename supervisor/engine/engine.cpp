@@ -16,6 +16,7 @@
 #include "config/difference.h"
 #include "config/load.h"
 #include "engine/trial.h"
+#include "gateway/tls.h"
 #include "model/codec.h"
 #include "sys/file.h"
 #include "sys/listen.h"
@@ -45,6 +46,7 @@ LogLevel level_of(model::LogLevelName name) {
 config::HostChecks host_checks() {
     config::HostChecks host;
     host.readable = sys::test_readable;
+    host.credentials = gateway::credentials_check;
     return host;
 }
 

@@ -8,6 +8,7 @@
 
 #include "base/gateway_limits.h"
 #include "base/limits.h"
+#include "gateway/tls.h"
 #include "model/codec.h"
 #include "plan/routes.h"
 #include "sys/channel.h"
@@ -199,12 +200,32 @@ void Workers::send_table(Open& open) {
         descriptors.clear();
         return true;
     };
-    const auto named = descriptors_for(open);
+    auto named = descriptors_for(open);
     for (const auto& [name, descriptor] : named) {
         if (descriptor == nullptr || open.sent_names.contains(name)) continue;
         fresh.listeners.push_back(name);
         descriptors.push_back(descriptor->get());
         if (descriptors.size() == at_once && !send_fresh()) return;
+    }
+    // Certificates and keys, which a worker may not read by itself.
+    std::vector<sys::UniqueFd> files;
+    for (const model::Entrance& entrance : table_.entrances) {
+        if (!entrance.tls) continue;
+        const std::string certificate = model::certificate_of(entrance);
+        named[certificate] = named[model::key_of(entrance)] = nullptr;
+        if (open.leaving || open.sent_names.contains(certificate)) continue;
+        const auto found = gateway::read_credentials(*entrance.tls);
+        if (!found) {
+            log_.error("listener {}: {}; its workers go on with what they have", entrance.name, found.error().message());
+            continue;
+        }
+        for (const auto& [name, text] : {std::pair(certificate, &found->certificate), std::pair(model::key_of(entrance), &found->key)}) {
+            auto file = sys::sealed_memory("baton-tls", *text);
+            if (!file) return log_.error("listener {}: {}", entrance.name, file.error().message());
+            fresh.listeners.push_back(name);
+            descriptors.push_back(files.emplace_back(std::move(*file)).get());
+        }
+        if (descriptors.size() >= at_once && !send_fresh()) return;
     }
     table_.worker = open.id;
     auto memory = sys::sealed_memory("baton-routes", model::encode(table_));

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "gateway/pool.h"
+#include "gateway/tls.h"
 #include "http/forward.h"
 #include "http/head.h"
 #include "model/route_table.h"
@@ -34,6 +35,7 @@ struct Door {
     model::Entrance entrance;
     std::vector<Choice> choices;  // the first that matches
     std::shared_ptr<AccessLog> access_log;
+    std::shared_ptr<const Credentials> credentials;  // null: no TLS, or none that can be used
 
     // Nobody takes anybody new.
     bool empty() const;

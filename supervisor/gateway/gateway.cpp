@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/gateway_limits.h"
+#include "base/http_limits.h"
 #include "base/udp_limits.h"
 #include "sys/stream.h"
 
@@ -44,7 +45,8 @@ Gateway::Gateway(Epoll epoll, Counters counters, model::BalancerSource& strategi
       worker_(worker),
       tcp_(core_),
       http_(core_, [this](Tunnel tunnel) { tcp_.add_tunnel(std::move(tunnel)); }),
-      udp_(core_) {}
+      udp_(core_),
+      porch_(core_, [this](const std::shared_ptr<Door>& door, Stream client, const ClientAddress& address) { enter(door, std::move(client), address); }) {}
 
 Result<void> Gateway::watch(const sys::UniqueFd& fd, std::function<void()> handler) {
     const std::uint64_t index = watched_.size();
@@ -151,6 +153,7 @@ void Gateway::follow(const model::RouteTable& table, std::map<std::string, sys::
         door->name = entrance.listener;
         door->is_unix = entrance.listener.find("unix:") != std::string::npos;
         door->entrance = entrance;
+        take_credentials(*door, descriptors);
         if (const auto file = descriptors.find(entrance.access_log); file != descriptors.end()) {
             auto& log = access_logs_[entrance.access_log];
             if (!log) log = std::make_shared<AccessLog>(sys::UniqueFd(), core_.log);
@@ -190,6 +193,24 @@ void Gateway::follow(const model::RouteTable& table, std::map<std::string, sys::
     tcp_.retry_now();
     http_.exchanges().retry_now();
     settle_accepting();
+}
+
+// What cannot be used was refused before it came here; where it is not, the one before stays in force.
+void Gateway::take_credentials(Door& door, std::map<std::string, sys::UniqueFd>& descriptors) {
+    if (!door.entrance.tls) {
+        door.credentials = nullptr;
+        return;
+    }
+    const auto certificate = descriptors.find(model::certificate_of(door.entrance));
+    const auto key = descriptors.find(model::key_of(door.entrance));
+    if (certificate == descriptors.end() || key == descriptors.end()) return;
+    const auto certificate_text = sys::read_all(certificate->second, limits::tls_file_bytes);
+    const auto key_text = sys::read_all(key->second, limits::tls_file_bytes);
+    if (!certificate_text || !key_text) return core_.log.error("listener {}: {}", door.entrance.name, (certificate_text ? key_text : certificate_text).error().message());
+    const bool is_http = door.entrance.protocol == model::Protocol::http;
+    auto made = make_credentials(*certificate_text, *key_text, door.entrance.tls->minimum, is_http, door.entrance.http.http2);
+    if (!made) return core_.log.error("listener {}: {}", door.entrance.name, made.error().message());
+    door.credentials = std::move(*made);
 }
 
 // A listener is accepted from while there is an instance to send its clients to, and room for them.
@@ -245,7 +266,8 @@ void Gateway::accept_from(Door& door) {
             return settle_accepting();
         }
         ++core_.totals.accepted;
-        enter(shared, Stream(std::move(accepted.socket)), ClientAddress(from));
+        if (Porch::is_for(door)) porch_.add(shared, std::move(accepted.socket), ClientAddress(from));
+        else enter(shared, Stream(std::move(accepted.socket)), ClientAddress(from));
     }
     if (open_sessions() >= most_sessions_) settle_accepting();
 }
@@ -331,7 +353,7 @@ bool Gateway::give_one() {
     if (auto flow = udp_.give()) {
         passed = std::move(flow->passed);
         counter = flow->counter;
-    } else if (tcp_.count() > 0) {
+    } else if (tcp_.can_give()) {
         TcpPlane::Given given = tcp_.give();
         passed = std::move(given.passed);
         counter = given.counter;

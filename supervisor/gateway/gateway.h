@@ -22,6 +22,7 @@
 #include "gateway/http_plane.h"
 #include "gateway/passing.h"
 #include "gateway/pool.h"
+#include "gateway/porch.h"
 #include "gateway/tcp_plane.h"
 #include "gateway/udp_plane.h"
 #include "model/balancer.h"
@@ -39,7 +40,8 @@ class Gateway {
     Result<void> watch(const sys::UniqueFd& fd, std::function<void()> handler);
 
     // From here on connections are made by this table only. `descriptors`: what it has not had before of what the
-    // table names: listening sockets by their names, and access logs by their paths.
+    // table names: listening sockets by their names, access logs by their paths, and certificates and keys
+    // (model::certificate_of).
     void follow(const model::RouteTable& table, std::map<std::string, sys::UniqueFd> descriptors);
     // Every connection goes to the worker at the other end.
     void give(sys::UniqueFd channel);
@@ -51,12 +53,13 @@ class Gateway {
     bool leaving() const { return core_.leaving; }
     // It was told to leave, and nothing is left.
     bool finished() const;
-    std::size_t open_sessions() const { return tcp_.count() + http_.count() + udp_.count(); }
+    std::size_t open_sessions() const { return tcp_.count() + http_.count() + udp_.count() + porch_.count(); }
 
   private:
     void dispatch(const sys::Readiness& event);
     void accept_from(Door& door);
     void enter(const std::shared_ptr<Door>& door, Stream client, const ClientAddress& address);
+    void take_credentials(Door& door, std::map<std::string, sys::UniqueFd>& descriptors);
     void settle_accepting();
     void stop_accepting(Door& door);
     void assign(const model::RouteTable& table);
@@ -77,6 +80,7 @@ class Gateway {
     TcpPlane tcp_;
     HttpPlane http_;
     UdpPlane udp_;
+    Porch porch_;
     std::size_t most_sessions_ = SIZE_MAX;  // until there is a table
     std::map<std::string, std::shared_ptr<Door>> doors_;  // by the listening socket's name
     std::map<std::pair<std::string, std::string>, std::shared_ptr<Pool>> pools_;  // by listening socket and service

@@ -56,7 +56,10 @@ Exchanges& H2Client::exchanges() {
 }
 
 void H2Client::start() {
-    if (!core().epoll.add(stream_.socket(), Epoll::Watch::stream, token_of(*this))) return close(true);
+    writing_ = stream_.secure();
+    if (!core().epoll.add(stream_.socket(), writing_ ? Epoll::Watch::stream_writing : Epoll::Watch::stream, token_of(*this))) return close(true);
+    // What came with the end of its handshake.
+    readable_ = stream_.secure();
     busy_ = true;
     if (!in_.empty()) receive(std::exchange(in_, {}));
     serve();
@@ -69,8 +72,9 @@ Passed H2Client::part() {
 
 // --- reading ---
 
-void H2Client::on_ready(const sys::Readiness& event) {
+void H2Client::on_ready(const sys::Readiness& told) {
     if (state_ == State::closed) return;
+    const sys::Readiness event = stream_.heard(told);
     // An event of the kernel has a token; another turn has none, and says nothing of the socket.
     if (event.token != 0) readable_ = readable_ || event.readable;
     ending_ = ending_ || event.ended;
@@ -103,7 +107,7 @@ void H2Client::read() {
         if (got.error != 0) return close(true);
         if (got.bytes == 0) return close(false);
         turn += got.bytes;
-        if (got.bytes < most && !ending_) readable_ = false;
+        if (got.bytes < most && !ending_ && !stream_.secure()) readable_ = false;
         if (state_ == State::lingering) {
             if ((lingered_ += got.bytes) > limits::http_linger_bytes) return close(false);
             continue;
@@ -227,7 +231,9 @@ void H2Client::serve() {
         }
     }
     busy_ = false;
-    if (out_.empty() && session_.is_over()) return linger();
+    // Between the notice and the answer to its PING the session looks as if it were over.
+    const bool waits_for_answer = leaving_ && !gone_away_ && streams_.empty();
+    if (out_.empty() && !waits_for_answer && session_.is_over()) return linger();
     watch_room();
     // What it has sent meanwhile, now that there is room.
     if (readable_ && wants_input()) core().again(*this);

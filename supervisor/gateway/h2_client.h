@@ -72,7 +72,7 @@ class H2Client final : public Client {
     Exchanges& exchanges();
     const Door& door() const { return *door_; }
     const ClientAddress& address() const { return address_; }
-    bool secure() const { return false; }
+    bool secure() const { return stream_.secure(); }
     // So much of a stream's body is taken: the client may send more.
     void consume(std::int32_t id, std::size_t size);
     // What can be sent of a stream now; 0 while others' data waits.

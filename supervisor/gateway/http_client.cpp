@@ -26,15 +26,19 @@ HttpClient::HttpClient(HttpPlane& plane, std::shared_ptr<Door> door, Stream stre
     : plane_(plane), door_(std::move(door)), stream_(std::move(stream)), in_(std::move(read)), address_(std::move(address)) {}
 
 void HttpClient::start() {
-    if (!plane_.core().epoll.add(stream_.socket(), Epoll::Watch::stream, token_of(*this))) return close(true);
+    writing_ = stream_.secure();
+    if (!plane_.core().epoll.add(stream_.socket(), writing_ ? Epoll::Watch::stream_writing : Epoll::Watch::stream, token_of(*this))) return close(true);
+    // What came with the end of its handshake.
+    if (stream_.secure()) plane_.core().again(*this);
     settle_deadline(true);
     if (!in_.empty()) consume_rest();
 }
 
 // --- reading ---
 
-void HttpClient::on_ready(const sys::Readiness& event) {
+void HttpClient::on_ready(const sys::Readiness& told) {
     if (state_ == State::closed) return;
+    const sys::Readiness event = stream_.heard(told);
     readable_ = readable_ || event.readable;
     ending_ = ending_ || event.ended;
     if (event.broken && state_ != State::between) return close(true);
@@ -79,7 +83,7 @@ void HttpClient::read() {
             return close(false);
         }
         turn += got.bytes;
-        if (got.bytes < most && !ending_) readable_ = false;
+        if (got.bytes < most && !ending_ && !stream_.secure()) readable_ = false;
         if (state_ == State::lingering) {
             if ((lingered_ += got.bytes) > limits::http_linger_bytes) return close(false);
             continue;
@@ -174,7 +178,7 @@ void HttpClient::begin(const http::RequestHead& head) {
     body_ = http::BodyReader(framing.framing);
     body_ended_ = body_.over();
     if (door_->access_log) entry_ = std::make_unique<AccessEntry>(entry_of(head, plane_.core().now, out_.sent()));
-    Admission admission = admit(*door_, head, framing, options, address_, false);
+    Admission admission = admit(*door_, head, framing, options, address_, stream_.secure());
     if (admission.refused == 404) return answer(404);
     if (admission.refused != 0) return refuse(admission.refused);
     if (admission.pool->rules().proxy_protocol != model::ProxyProtocol::none) admission.request.pick.here = local_address(stream_);

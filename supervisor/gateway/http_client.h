@@ -35,8 +35,8 @@ class HttpClient final : public Client, public Asker {
     HttpClient(HttpPlane& plane, std::shared_ptr<Door> door, Stream stream, ClientAddress address, std::string read);
 
     void start() override;
-    bool can_pass() const override { return true; }
-    bool is_between() const override { return state_ == State::between && out_.empty(); }
+    bool can_pass() const override { return !stream_.secure(); }
+    bool is_between() const override { return state_ == State::between && out_.empty() && !stream_.secure(); }
     void leave() override;
     Passed part() override;
     void close(bool broken);

@@ -2,9 +2,12 @@
 
 #include <algorithm>
 
+#include "gateway/h2_client.h"
+
 namespace baton::gateway {
 
 void HttpPlane::add(const std::shared_ptr<Door>& door, Stream stream, ClientAddress address, std::string read) {
+    if (stream.speaks_http2()) return add(std::make_unique<H2Client>(*this, door, std::move(stream), std::move(address), std::move(read)));
     add(std::make_unique<HttpClient>(*this, door, std::move(stream), std::move(address), std::move(read)));
 }
 

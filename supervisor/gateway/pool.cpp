@@ -76,7 +76,6 @@ void Pool::assign(const model::Route& route, Counters& counters, Millis now) {
     draining_.clear();
     for (const model::Endpoint& endpoint : route.endpoints) {
         if (endpoint.draining && !endpoint.down) draining_.push_back(endpoint.id);
-        if (endpoint.down || endpoint.draining) continue;
         const auto address = sys::to_socket_address(endpoint.address);
         if (!address) continue;  // the configuration was checked for it
         fresh.push_back({endpoint.id, *address, counters.slot(endpoint.id), endpoint.name, endpoint.down, endpoint.since});

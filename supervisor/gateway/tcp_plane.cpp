@@ -28,7 +28,8 @@ Session& TcpPlane::add() {
 void TcpPlane::accept(std::shared_ptr<Pool> pool, Stream client, const ClientAddress& address, bool careful) {
     Session& session = add();
     session.client.stream = std::move(client);
-    session.client.careful = careful;
+    session.client.careful = careful || session.client.stream.secure();
+    session.client.writing = session.client.stream.secure();
     session.pool = std::move(pool);
     session.pick = std::make_unique<Pick>(Pick{address, address.text, {}});
     connect(session);
@@ -120,6 +121,7 @@ void TcpPlane::add_tunnel(Tunnel tunnel) {
     session.state = SessionState::relaying;
     session.client.stream = std::move(tunnel.client);
     session.client.unsent = std::move(tunnel.for_client);
+    session.client.careful = session.client.stream.secure();
     session.upstream.stream = std::move(tunnel.instance.stream);
     session.upstream.unsent = std::move(tunnel.instance.unsent);
     if (!tunnel.for_instance.empty()) {
@@ -127,15 +129,19 @@ void TcpPlane::add_tunnel(Tunnel tunnel) {
         auto& bytes = session.upstream.unsent->bytes;
         bytes.insert(bytes.end(), tunnel.for_instance.begin(), tunnel.for_instance.end());
     }
-    for (Leg* leg : {&session.client, &session.upstream}) leg->writing = leg->unsent != nullptr;
+    for (Leg* leg : {&session.client, &session.upstream}) leg->writing = leg->unsent != nullptr || leg->stream.secure();
+    // What the kernel does not tell of.
+    session.client.readable = session.client.stream.secure();
     if (!watch(session, Side::client) || !watch(session, Side::upstream)) return close(session, true);
     conclude(session, Side::client, relay_.flush(session, Side::client));
     if (session.state == SessionState::relaying) conclude(session, Side::upstream, relay_.flush(session, Side::upstream));
+    if (session.state == SessionState::relaying && session.client.readable) move(session, Side::client);
 }
 
 // --- how it goes on ---
 
-void TcpPlane::on_ready(Session& session, Side side, const sys::Readiness& event) {
+void TcpPlane::on_ready(Session& session, Side side, const sys::Readiness& told) {
+    const sys::Readiness event = session.leg(side).stream.heard(told);
     if (session.state == SessionState::connecting) {
         if (!event.writable && !event.ended) return;
         if (event.ended && sys::connect_error(session.upstream.stream.socket()) != 0) return unreachable(session);
@@ -257,8 +263,12 @@ void TcpPlane::leave() {
 
 // --- from worker to worker ---
 
+bool TcpPlane::can_give() const {
+    return std::any_of(sessions_.rbegin(), sessions_.rend(), [](const auto& session) { return !session->client.stream.secure(); });
+}
+
 TcpPlane::Given TcpPlane::give() {
-    Session& session = *sessions_.back();
+    Session& session = **std::find_if(sessions_.rbegin(), sessions_.rend(), [](const auto& one) { return !one->client.stream.secure(); });
     if (session.state != SessionState::relaying) {
         // Nothing was sent to an instance yet: the other worker picks one.
         uncount(session);

@@ -24,7 +24,9 @@ class TcpPlane {
     void add_tunnel(Tunnel tunnel);
     // From another worker: relaying, or still without an instance.
     void take(Passed passed, std::shared_ptr<Pool> pool);
-    // The last one, for another worker; there must be one. `counter`: it counts there once it has arrived.
+    // One under TLS stays: nobody else can go on with it.
+    bool can_give() const;
+    // The last one that can, for another worker; there must be one. `counter`: it counts there once it has arrived.
     struct Given {
         Passed passed;
         std::uint64_t* counter = nullptr;

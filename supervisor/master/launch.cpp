@@ -14,6 +14,7 @@
 #include "config/load.h"
 #include "config/pid_file.h"
 #include "engine/anchors.h"
+#include "gateway/tls.h"
 #include "keeper/keeper.h"
 #include "sys/file.h"
 #include "sys/inherited.h"
@@ -131,6 +132,7 @@ int test_configuration(const Options& options) {
         return {};
     };
     host.readable = sys::test_readable;
+    host.credentials = gateway::credentials_check;
     const config::Loaded loaded = config::load(options.configuration, options.prefix, host);
     for (const config::Problem& problem : loaded.problems) std::fprintf(stderr, "%s\n", config::to_string(problem).c_str());
     for (const std::string& notice : loaded.notices) std::fprintf(stderr, "note: %s\n", notice.c_str());

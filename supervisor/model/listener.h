@@ -63,8 +63,9 @@ struct TlsSpec {
     std::string certificate;  // absolute paths of PEM files
     std::string key;
     TlsVersion minimum = TlsVersion::tls12;
+    std::string fingerprint;  // of what the files held when the configuration was read
 };
-BOOST_DESCRIBE_STRUCT(TlsSpec, (), (certificate, key, minimum))
+BOOST_DESCRIBE_STRUCT(TlsSpec, (), (certificate, key, minimum, fingerprint))
 
 struct ListenerSpec {
     std::string name;

@@ -69,6 +69,11 @@ struct Entrance {
 };
 BOOST_DESCRIBE_STRUCT(Entrance, (), (listener, name, protocol, proxy_protocol, access_log, http, tls, reader, reader_before))
 
+// The names under which a worker gets what the files of its TlsSpec hold: it may not read them itself. Empty where
+// there is no TLS.
+std::string certificate_of(const Entrance& entrance);
+std::string key_of(const Entrance& entrance);
+
 struct RouteTable {
     std::uint64_t revision = 0;
     std::vector<Entrance> entrances;  // one for each listener
@@ -79,7 +84,8 @@ BOOST_DESCRIBE_STRUCT(RouteTable, (), (revision, entrances, routes, worker))
 
 // --- between a master and its workers: one message each, beside it the descriptors ---
 
-// listeners  sockets that are new to this worker, by their names; for the table that comes next
+// listeners  descriptors that are new to this worker, by their names: sockets, certificates and keys; for the table
+//            that comes next
 // table      a route table, in a sealed memory file
 // give       every connection goes to the worker at the other end of the descriptor; then it ends
 // take       connections come from the worker at the other end of the descriptor

@@ -20,4 +20,12 @@ Result<UniqueFd> open_for_appending(const std::string& path) {
     return file;
 }
 
+Result<std::string> read_file(const std::string& path, std::size_t limit) {
+    const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
+    if (!fd.valid()) return Error::system("read " + path, errno);
+    auto bytes = read_all(fd, limit);
+    if (!bytes) return bytes.error().context(path);
+    return bytes;
+}
+
 }  // namespace baton::sys

@@ -14,13 +14,21 @@
 
 namespace baton::sys {
 
-Transfer read_stream(const UniqueFd& socket, std::span<char> buffer) {
+namespace {
+
+Transfer receive(const UniqueFd& socket, std::span<char> buffer, int flags) {
     for (;;) {
-        const ssize_t got = ::recv(socket.get(), buffer.data(), buffer.size(), 0);
+        const ssize_t got = ::recv(socket.get(), buffer.data(), buffer.size(), flags);
         if (got >= 0) return {static_cast<std::size_t>(got), 0};
         if (errno != EINTR) return {0, errno == EWOULDBLOCK ? EAGAIN : errno};
     }
 }
+
+}  // namespace
+
+Transfer read_stream(const UniqueFd& socket, std::span<char> buffer) { return receive(socket, buffer, 0); }
+
+Transfer peek_stream(const UniqueFd& socket, std::span<char> buffer) { return receive(socket, buffer, MSG_PEEK); }
 
 Transfer write_stream(const UniqueFd& socket, std::span<const char> bytes) {
     for (;;) {

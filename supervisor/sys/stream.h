@@ -17,6 +17,8 @@ struct Transfer {
     int error = 0;
 };
 Transfer read_stream(const UniqueFd& socket, std::span<char> buffer);
+// The same, and what was read is there still.
+Transfer peek_stream(const UniqueFd& socket, std::span<char> buffer);
 Transfer write_stream(const UniqueFd& socket, std::span<const char> bytes);
 // The same for several pieces, one after the other; at most 8.
 Transfer write_pieces(const UniqueFd& socket, std::span<const std::string_view> pieces);
