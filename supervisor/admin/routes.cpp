@@ -51,6 +51,9 @@ Reply show_nodes(const Call& call) {
 Reply show_workers(const Call& call) {
     return Document{model::encode(call.console.workers())};
 }
+Reply show_plugins(const Call& call) {
+    return Document{model::encode(call.console.plugins())};
+}
 Reply show_revisions(const Call& call) {
     return Document{model::encode(call.console.revisions())};
 }
@@ -207,6 +210,20 @@ Reply upgrade(const Call& call) {
     return run(body, std::move(command));
 }
 
+Reply reload_plugins(const Call& call) {
+    const Body body(call.request.body);
+    return run(body, engine::PluginReloadCommand{});
+}
+
+Reply check_plugin(const Call& call) {
+    Body body(call.request.body);
+    engine::PluginCheckCommand command;
+    command.file = body.text("file").value_or("");
+    if (!command.file.starts_with('/')) body.mistake("'file' must be an absolute path");
+    if (command.file.size() > limits::path_bytes) body.mistake(fmt::format("'file' is longer than {} bytes", limits::path_bytes));
+    return run(body, std::move(command));
+}
+
 Reply reopen(const Call& call) {
     const Body body(call.request.body);
     return run(body, engine::ReopenCommand{});
@@ -237,6 +254,7 @@ constexpr Route routes[] = {
     {"GET", "v1/listeners", show_listeners},
     {"GET", "v1/nodes", show_nodes},
     {"GET", "v1/workers", show_workers},
+    {"GET", "v1/plugins", show_plugins},
     {"GET", "v1/revisions", show_revisions},
     {"GET", "v1/generations", show_generations},
     {"GET", "v1/events", follow_events, {"after", "follow"}},
@@ -256,6 +274,8 @@ constexpr Route routes[] = {
     {"POST", "v1/instances/*/*/ready", administer<model::AdminState::ready>},
     {"POST", "v1/reload", reload},
     {"POST", "v1/upgrade", upgrade},
+    {"POST", "v1/plugins/reload", reload_plugins},
+    {"POST", "v1/plugins/check", check_plugin},
     {"POST", "v1/reopen", reopen},
     {"POST", "v1/shutdown", shut_down},
 };
@@ -306,6 +326,8 @@ struct DescribeCommand {
     std::string operator()(const engine::UpgradeCommand& command) const {
         return command.binary.empty() ? "upgrade" : "upgrade to " + command.binary;
     }
+    std::string operator()(const engine::PluginReloadCommand&) const { return "plugin reload"; }
+    std::string operator()(const engine::PluginCheckCommand& command) const { return "plugin check " + command.file; }
     std::string operator()(const engine::ReopenCommand&) const { return "reopen the logs"; }
     std::string operator()(const engine::ShutdownCommand& command) const {
         return command.graceful ? "graceful shutdown" : "fast shutdown";

@@ -69,10 +69,10 @@ class Loading {
         if (!documents_.empty()) {
             inherit_user();
             const bool asked = host != nullptr && host->balancers;
-            const auto balancers = asked ? host->balancers(draft_.configuration.plugins.directories) : shipped_balancers();
+            balancers_ = asked ? host->balancers(draft_.configuration.plugins.directories, wanted_balancers()) : shipped_balancers();
             settle_readiness();
             check_references(draft_, complete_, report_);
-            check_traffic(draft_, complete_, balancers, report_);
+            check_traffic(draft_, complete_, balancers_, report_);
         }
         const bool valid = report_.clean();
         if (host != nullptr) ask(*host);
@@ -242,6 +242,15 @@ class Loading {
         }
     }
 
+    // Where workers pick; the kernel balances without.
+    std::set<std::string> wanted_balancers() const {
+        std::set<std::string> wanted;
+        for (const model::ServiceSpec& service : draft_.configuration.services) {
+            if (model::by_workers(service)) wanted.insert(service.balance.strategy);
+        }
+        return wanted;
+    }
+
     // A port that takes datagrams only accepts no connection: nobody could tell that it is ready.
     void settle_readiness() {
         for (std::size_t i = 0; i < draft_.services.size(); ++i) {
@@ -263,6 +272,7 @@ class Loading {
             const auto answer = host.readable ? host.readable(directory) : Result<void>{};
             if (!answer) report_.problem(draft_.plugin_directories, "plugins.directories: " + answer.error().message());
         }
+        for (std::size_t i = 0; i < draft_.services.size(); ++i) ask_balance(host, i);
         if (!host.user) return;
         ask_user(host, draft_.configuration.supervisor.user, draft_.supervisor_user, "supervisor");
         for (std::size_t i = 0; i < draft_.services.size(); ++i) {
@@ -291,6 +301,19 @@ class Loading {
         }
     }
 
+    void ask_balance(const HostChecks& host, std::size_t i) {
+        const model::ServiceSpec& service = draft_.configuration.services[i];
+        const bool known = std::find(balancers_.begin(), balancers_.end(), service.balance.strategy) != balancers_.end();
+        if (!host.balance || !known || !model::by_workers(service)) return;
+        const auto answer = host.balance(service.balance);
+        if (answer) return;
+        const std::string where = "service." + key_text(service.name) + ".balance";
+        const Places& keys = draft_.services[i].keys;
+        auto place = keys.find(where + (service.balance.options.empty() ? ".strategy" : ".options"));
+        if (place == keys.end()) place = keys.find(where + ".strategy");
+        if (place != keys.end()) report_.problem(place->second, fmt::format("{}: {}", where, answer.error().message()));
+    }
+
     void ask_user(const HostChecks& host, const std::string& name, Place place, const std::string& where) {
         if (name.empty()) return;
         const auto answer = host.user(name);
@@ -301,6 +324,7 @@ class Loading {
     Draft draft_;
     std::vector<Node> documents_;
     std::map<std::string, Place> defined_;
+    std::vector<std::string> balancers_;  // that are known
     std::size_t bytes_ = 0;
     bool complete_ = true;  // every file could be read and parsed
 };

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -34,9 +35,11 @@ struct HostChecks {
     std::function<Result<void>(const std::string& path)> readable;
     // Whether a certificate and its key can be used; the fingerprint of both. Asked once both can be read.
     std::function<Result<std::string>(const model::TlsSpec& spec)> credentials;
-    // The balancers there are with the plugins of these folders; empty: those that ship. What it does not name is
-    // an unknown strategy.
-    std::function<std::vector<std::string>(const std::vector<std::string>& directories)> balancers;
+    // The balancers there are with the plugins of these folders, where these are asked for; empty: those that ship.
+    // What it does not name is an unknown strategy.
+    std::function<std::vector<std::string>(const std::vector<std::string>& directories, const std::set<std::string>& wanted)> balancers;
+    // Whether a balancer that it has named can be used, with these options. Asked where a worker picks by it.
+    std::function<Result<void>(const model::BalanceSpec& balance)> balance;
 };
 
 // The balancers that ship.

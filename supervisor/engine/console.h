@@ -56,9 +56,15 @@ struct ReopenCommand {};
 struct ShutdownCommand {
     bool graceful = true;
 };
+// Looks at the plugin directories again; what is new and passes its check comes into force.
+struct PluginReloadCommand {};
+// Checks a file as if it were to come into force; changes nothing.
+struct PluginCheckCommand {
+    std::string file;
+};
 
-using Command = std::variant<ReloadCommand, ScaleCommand, PowerCommand, WeightCommand, AdminCommand, UpgradeCommand,
-                             ReopenCommand, ShutdownCommand>;
+using Command = std::variant<ReloadCommand, ScaleCommand, PowerCommand, WeightCommand, AdminCommand, UpgradeCommand, ReopenCommand,
+                             ShutdownCommand, PluginReloadCommand, PluginCheckCommand>;
 
 // Called for each step of a command; cheap, may be called any number of times.
 using Progress = std::function<void(const model::ProgressView&)>;
@@ -95,6 +101,7 @@ class Console {
     virtual std::vector<model::RevisionView> revisions() const = 0;
     virtual std::vector<model::NodeView> nodes() const = 0;
     virtual std::vector<model::WorkerView> workers() const = 0;
+    virtual std::vector<model::PluginView> plugins() const = 0;
 
     // Whether this generation can serve: empty, or why it cannot. `as_owner`: it must own the instances, for
     // which it is given limits::ownership_patience. GET /healthz.

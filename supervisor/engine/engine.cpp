@@ -42,15 +42,16 @@ LogLevel level_of(model::LogLevelName name) {
     return LogLevel::info;
 }
 
-// Addresses and users are tried when a configuration is prepared; of a file, that is too late.
-config::HostChecks host_checks() {
+}  // namespace
+
+// Addresses and users are tried when a configuration is prepared; of a file and of a plugin, that is too late.
+config::HostChecks Engine::host_checks() {
     config::HostChecks host;
     host.readable = sys::test_readable;
     host.credentials = gateway::credentials_check;
+    plugins_->answer(host);
     return host;
 }
-
-}  // namespace
 
 Engine::Engine(boost::asio::io_context& context, Log& log, sys::UniqueFd channel, Hooks hooks)
     : context_(context),
@@ -84,6 +85,7 @@ bool Engine::start(const std::function<Start(const std::vector<std::string>&)>& 
         return false;
     }
     greeting_ = std::move(*greeting);
+    plugins_ = std::make_unique<Plugins>(greeting_.binary);
     start_ = read_arguments(greeting_.arguments);
     const bool replacement = greeting_.incarnation > 0;
     if (!(replacement ? recall_configuration() : load_configuration())) return false;
@@ -96,7 +98,7 @@ bool Engine::start(const std::function<Start(const std::vector<std::string>&)>& 
     const model::SupervisorSpec& own = configuration_->supervisor;
     manager_ = std::make_unique<ServiceManager>(greeting_.keeper_pid);
     pid_file_ = std::make_unique<PidFile>(own.pid_file);
-    runner_ = std::make_unique<Runner>(context_, link_, log_, events_);
+    runner_ = std::make_unique<Runner>(context_, link_, *plugins_, log_, events_);
     runner_->on_stopped([this] { leave(0); });
     runner_->sockets().use(*manager_);
     succession_ = std::make_unique<Succession>(context_, link_, log_, events_, runner_->changed(), *pid_file_, greeting_.generation,
@@ -536,7 +538,8 @@ std::vector<std::string> Engine::reload() {
     for (const std::string& sentence : difference.describe()) log_.info("reload: {}", sentence);
     events_.announce("reload.done", "configuration", difference.empty() ? "nothing differs" : "in force", false);
     manager_->reloading();
-    runner_->apply(model::Configured{*configuration_, true});
+    for (const std::string& refusal : plugins_->refusals()) log_.warning("{}", refusal);
+    runner_->bring(*configuration_);
     manager_->ready(manager_status());
     return {};
 }

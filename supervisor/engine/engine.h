@@ -18,9 +18,11 @@
 #include <boost/describe/enum.hpp>
 
 #include "base/log.h"
+#include "config/load.h"
 #include "engine/event_log.h"
 #include "engine/keeper_link.h"
 #include "engine/pid_file.h"
+#include "engine/plugins.h"
 #include "engine/runner.h"
 #include "engine/service_manager.h"
 #include "engine/succession.h"
@@ -54,6 +56,7 @@ class Engine final : public KeeperNews {
     const Greeting& greeting() const { return greeting_; }
     Role role() const;
     Runner& runner() { return *runner_; }
+    Plugins& plugins() { return *plugins_; }
     Succession& succession() { return *succession_; }
     EventLog& events() { return events_; }
     const std::map<std::uint32_t, std::int32_t>& others() const { return greeting_.others; }
@@ -61,6 +64,7 @@ class Engine final : public KeeperNews {
     const std::vector<std::string>& trial_problems() const { return trial_problems_; }
     Millis started() const { return started_; }
     Log& log() { return log_; }
+    boost::asio::io_context& context() { return context_; }
     // Empty: the file's configuration is in force. Otherwise every reason why nothing has changed.
     std::vector<std::string> reload();
     // Empty: under way. Otherwise why not.
@@ -85,6 +89,7 @@ class Engine final : public KeeperNews {
     void on_keeper_lost() override;
 
     bool load_configuration();
+    config::HostChecks host_checks();
     bool recall_configuration();
     bool make_folders();
     void open_log();
@@ -118,6 +123,7 @@ class Engine final : public KeeperNews {
     std::optional<model::Configuration> configuration_;
     std::unique_ptr<ServiceManager> manager_;
     std::unique_ptr<PidFile> pid_file_;
+    std::unique_ptr<Plugins> plugins_;
     std::unique_ptr<Runner> runner_;
     std::unique_ptr<Succession> succession_;
     std::optional<std::set<std::uint32_t>> retold_;  // while the keeper tells anew who lives: those it has named

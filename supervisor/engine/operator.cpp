@@ -109,12 +109,19 @@ boost::asio::awaitable<std::optional<CommandFailure>> Operator::execute(Command 
     if (auto* asked = std::get_if<WeightCommand>(&command)) co_return co_await weigh(*asked, std::move(progress));
     if (auto* asked = std::get_if<AdminCommand>(&command)) co_return co_await administer(*asked, std::move(progress));
     if (auto* asked = std::get_if<UpgradeCommand>(&command)) co_return co_await upgrade(*asked, std::move(progress));
+    if (std::holds_alternative<PluginReloadCommand>(command)) co_return co_await reload_plugins(std::move(progress));
+    if (auto* asked = std::get_if<PluginCheckCommand>(&command)) co_return co_await check_plugin(*asked, std::move(progress));
     if (auto* asked = std::get_if<ShutdownCommand>(&command)) engine_.shut_down(!asked->graceful);
     if (std::holds_alternative<ReopenCommand>(command)) engine_.reopen_logs();
     co_return std::nullopt;
 }
 
 Operator::Outcome Operator::reload(ReloadCommand command, Progress progress) {
+    // Checked here, the configuration need not wait for it with all else standing still.
+    if (!engine_.configuration().plugins.directories.empty()) {
+        co_await look_at_plugins(false, progress);
+        if (!engine_.runner().active()) co_return CommandFailure{503, "another generation took over; ask it", {}};
+    }
     std::set<std::string> before;
     for (const auto& [name, service] : engine_.runner().state().services) before.insert(name);
     std::vector<std::string> problems = engine_.reload();

@@ -21,6 +21,7 @@ class Operator final : public Console {
     std::vector<model::RevisionView> revisions() const override;
     std::vector<model::NodeView> nodes() const override;
     std::vector<model::WorkerView> workers() const override;
+    std::vector<model::PluginView> plugins() const override;
 
     boost::asio::awaitable<std::vector<std::string>> health(bool as_owner) override;
     boost::asio::awaitable<std::optional<CommandFailure>> execute(Command command, Progress progress) override;
@@ -39,6 +40,9 @@ class Operator final : public Console {
     // Until every worker serves by the present table.
     Outcome told(std::string what, Progress progress);
     Outcome upgrade(UpgradeCommand command, Progress progress);
+    Outcome reload_plugins(Progress progress);
+    boost::asio::awaitable<void> look_at_plugins(bool shipped, Progress progress);
+    Outcome check_plugin(PluginCheckCommand command, Progress progress);
     // Until `service` is as wanted, or failed; checked after every turn.
     Outcome settled(std::string service, Progress progress);
     // `rejected_before`: the revision that was taken back already when the wait began.

@@ -44,21 +44,24 @@ Result<T> load_held(const std::map<std::string, sys::UniqueFd>& held, const std:
 
 }  // namespace
 
-Runner::Runner(boost::asio::io_context& context, KeeperLink& link, Log& log, EventLog& events)
+Runner::Runner(boost::asio::io_context& context, KeeperLink& link, Plugins& plugins, Log& log, EventLog& events)
     : context_(context),
       link_(link),
+      plugins_(plugins),
       log_(log),
       events_(events),
       sockets_(link, log),
       processes_(context, link, sockets_, log,
                  {[this](model::Event event) { post(std::move(event)); },
                   [this](const std::string& instance, std::string_view line) { events_.line(instance, line); }}),
-      workers_(context, link, sockets_, processes_, log, [this](model::Event event) { post(std::move(event)); }, [this] { changed_.ring(); }),
+      workers_(context, link, sockets_, processes_, plugins, log, [this](model::Event event) { post(std::move(event)); }, [this] { changed_.ring(); }),
       probes_(context, sockets_, log, [this](model::Event event) { post(std::move(event)); }),
       changed_(context),
       retry_(context),
       deadline_(context),
-      queues_(context) {}
+      queues_(context) {
+    workers_.on_confirmed([this] { changed_.ring(); });
+}
 
 // --- coming and going ---
 
@@ -160,7 +163,11 @@ Result<void> Runner::take_over(std::map<std::string, sys::UniqueFd>& held, const
 
     active_ = true;
     generation_ = generation;
+    const bool whole = plugins_.adopt(state_.gateway.plugins, held, link_);
+    // The keeper has them all unless it was replaced by one of another kind.
+    if (!whole && own == nullptr) plugins_.refresh(state_.configuration.plugins.directories, true);
     queue_.push_front(adopted(std::move(*children)));
+    if (own != nullptr || !whole) queue_.push_back(model::PluginsChosen{plugins_.choose(state_, own == nullptr ? state_.configuration : *own)});
     if (own != nullptr) queue_.push_back(model::Configured{*own, false});
     turn();
     return {};
@@ -189,6 +196,7 @@ void Runner::suspend() {
     probes_.stop_all();
     processes_.let_go();
     workers_.let_go();
+    plugins_.let_go();
     sockets_.let_go();
     events_.let_go();
     stored_.clear();
@@ -232,7 +240,21 @@ void Runner::child_started(std::uint64_t id, std::int64_t pid) {
 
 void Runner::child_exited(std::uint64_t id, int status) {
     processes_.hear_out(id);
-    post(model::ChildExited{id, status});
+    post(model::ChildExited{id, status, workers_.crumb(id)});
+}
+
+void Runner::bring(const model::Configuration& configuration) {
+    if (const auto plugins = plugins_.choose(state_, configuration); plugins != state_.gateway.plugins) apply(model::PluginsChosen{plugins});
+    apply(model::Configured{configuration, true});
+    // What only the old definitions needed.
+    bring_plugins();
+}
+
+bool Runner::bring_plugins() {
+    const auto plugins = plugins_.choose(state_, state_.configuration);
+    if (plugins == state_.gateway.plugins) return false;
+    apply(model::PluginsChosen{plugins});
+    return true;
 }
 
 void Runner::apply(model::Event event) {
@@ -257,6 +279,8 @@ void Runner::turn() {
 }
 
 void Runner::finish() {
+    // Before the state names them: whoever takes over finds them with the keeper.
+    plugins_.use(state_.gateway.plugins, link_);
     const auto stored = store(decided_);
     if (!stored) {
         if (!std::exchange(unstored_, true)) log_.error("the state could not be stored ({}); nothing is done until it is", stored.error().message());
@@ -369,6 +393,7 @@ void Runner::look_at_queues() {
 }
 
 model::Adopted Runner::adopted(std::vector<model::KnownChild> children) const {
+    for (model::KnownChild& child : children) child.crumb = workers_.crumb(child.id);
     return {std::move(children), generation_, std::max(1U, std::thread::hardware_concurrency())};
 }
 

@@ -19,6 +19,7 @@
 #include "base/log.h"
 #include "engine/event_log.h"
 #include "engine/keeper_link.h"
+#include "engine/plugins.h"
 #include "engine/probes.h"
 #include "engine/processes.h"
 #include "engine/sockets.h"
@@ -33,7 +34,7 @@ inline constexpr const char* configuration_snapshot_name = "state/configuration"
 
 class Runner {
   public:
-    Runner(boost::asio::io_context& context, KeeperLink& link, Log& log, EventLog& events);
+    Runner(boost::asio::io_context& context, KeeperLink& link, Plugins& plugins, Log& log, EventLog& events);
 
     // A master on trial: takes copies of what is held, and opens what `own` needs beside it. The reasons
     // why it could not serve; empty: it could.
@@ -57,6 +58,10 @@ class Runner {
     // The same, and its turn is over when this returns (unless the state could not be stored). Not from
     // within a turn.
     void apply(model::Event event);
+    // A configuration that was prepared comes into force, with the plugins that it needs.
+    void bring(const model::Configuration& configuration);
+    // Those plugins come into force that are in the directories now. False: they are in force already.
+    bool bring_plugins();
     // The keeper could not tell us everything: compare with what it has.
     Result<void> resync();
     // It did not take what it was to hold: that is given to it again with the next change.
@@ -99,6 +104,7 @@ class Runner {
 
     boost::asio::io_context& context_;
     KeeperLink& link_;
+    Plugins& plugins_;
     Log& log_;
     EventLog& events_;
     model::State state_;

@@ -255,6 +255,7 @@ std::vector<model::WorkerView> Operator::workers() const {
         view.given = totals.given;
         view.to_instances = totals.to_instances;
         view.to_clients = totals.to_clients;
+        view.faults = totals.faults;
         views.push_back(std::move(view));
     }
     std::sort(views.begin(), views.end(), [](const auto& a, const auto& b) { return a.name < b.name; });

@@ -9,6 +9,7 @@
 #include "base/gateway_limits.h"
 #include "base/limits.h"
 #include "gateway/tls.h"
+#include "base/strategy_limits.h"
 #include "model/codec.h"
 #include "plan/routes.h"
 #include "sys/channel.h"
@@ -36,9 +37,10 @@ const Worker* find_worker(const model::State& state, std::uint64_t id) {
 
 }  // namespace
 
-Workers::Workers(boost::asio::io_context& context, KeeperLink& link, Sockets& sockets, Processes& processes, Log& log,
+Workers::Workers(boost::asio::io_context& context, KeeperLink& link, Sockets& sockets, Processes& processes, const Plugins& plugins, Log& log,
                  std::function<void(model::Event)> event, std::function<void()> changed)
-    : context_(context), link_(link), sockets_(sockets), processes_(processes), log_(log), event_(std::move(event)), changed_(std::move(changed)), access_logs_(log) {}
+    : context_(context), link_(link), sockets_(sockets), processes_(processes), plugins_(plugins), log_(log), event_(std::move(event)),
+      changed_(std::move(changed)), access_logs_(log), calls_(context) {}
 
 Result<void> Workers::start(const model::State& state, std::uint64_t id) {
     const Worker* worker = find_worker(state, id);
@@ -87,7 +89,7 @@ void Workers::listen(std::uint64_t id, sys::UniqueFd channel, const sys::UniqueF
         return log_.error("worker {}: {}", id, (copy ? opened.error() : copy.error()).message());
     }
     auto open = std::make_unique<Open>(Open{boost::asio::posix::stream_descriptor(context_, copy->release()), std::move(channel),
-                                            std::make_unique<gateway::Counters>(std::move(*opened)), nullptr, {}, 0, 0, false, {}, id});
+                                            std::make_unique<gateway::Counters>(std::move(*opened)), nullptr, {}, 0, 0, false, {}, id, {}, {}});
     if (output.valid()) {
         const auto log = [this, id](std::string_view line) { log_.warning("worker {}: {}", id, line); };
         open->output = std::make_unique<run::Capture>(context_, std::move(output), log, [] {});
@@ -132,6 +134,7 @@ void Workers::let_go() {
     table_ = {};
     unknown_ = 0;
     silent_.clear();
+    calls_.cancel();
 }
 
 void Workers::release(std::uint64_t id, std::uint64_t to) {
@@ -173,6 +176,7 @@ void Workers::settle(const model::State& state) {
         table_ = std::move(wanted);
         ++table_.revision;
         access_logs_.settle(table_);
+        watch_calls();
     }
     for (auto& [id, open] : open_) {
         if (send_waiting(*open) && open->sent != table_.revision) send_table(*open);
@@ -185,6 +189,9 @@ std::map<std::string, const sys::UniqueFd*> Workers::descriptors_for(const Open&
     for (const model::Entrance& entrance : table_.entrances) {
         if (!open.leaving) named[entrance.listener] = sockets_.find(entrance.listener);
         if (!entrance.access_log.empty()) named[entrance.access_log] = access_logs_.find(entrance.access_log);
+    }
+    for (const model::PluginRef& plugin : table_.plugins) {
+        if (plugin.quarantined.empty()) named[model::plugin_descriptor(plugin.fingerprint)] = plugins_.find(plugin.fingerprint);
     }
     return named;
 }
@@ -271,8 +278,12 @@ void Workers::read(std::uint64_t id) {
         const bool first = open.confirmed == 0;
         open.confirmed = std::max(open.confirmed, confirmation->revision);
         changed_();
+        open.problems = confirmation->problems;
+        // What it could not load it may try again with the next table.
+        if (!open.problems.empty()) std::erase_if(open.sent_names, [](const std::string& name) { return name.starts_with("plugin/"); });
         if (first) event_(model::WorkerReady{id});
         if (confirmation->leaving && !open.leaving) event_(model::WorkerLeaves{id});
+        if (on_confirmed_) on_confirmed_();
     }
     wait(id);
 }
@@ -308,6 +319,52 @@ void Workers::look(const model::State& state) {
         if (steady && silent_.contains(worker.id)) event_(model::WorkerHung{worker.id});
     }
     silent_ = std::move(silent);
+}
+
+// --- calls of plugins ---
+
+void Workers::watch_calls() {
+    const bool any = std::any_of(table_.plugins.begin(), table_.plugins.end(), [](const model::PluginRef& one) { return one.quarantined.empty(); });
+    if (!any || std::exchange(watching_, true)) return;
+    calls_looked_ = monotonic_now();
+    calls_.expires_after(std::chrono::milliseconds(limits::plugin_call_look));
+    calls_.async_wait([this](boost::system::error_code ec) {
+        watching_ = false;
+        if (ec) return;
+        look_at_calls();
+        watch_calls();
+    });
+}
+
+void Workers::look_at_calls() {
+    const Millis now = monotonic_now();
+    // Where this process did not get its turn, the workers may not have had theirs.
+    const bool steady = now - calls_looked_ < limits::plugin_call_look * 2;
+    for (auto& [id, open] : open_) {
+        const std::uint64_t called = crumb(id);
+        const std::uint64_t beat = open->counters->totals().beat;
+        Open::Stay& stay = open->stay;
+        if (!steady || called == 0 || called != stay.crumb || beat != stay.beat) {
+            stay = {called, beat, now, stay.told};
+        } else if (now - stay.since >= limits::plugin_call && !std::exchange(stay.told, true)) {
+            event_(model::WorkerHung{id, called});
+        }
+    }
+}
+
+std::uint64_t Workers::crumb(std::uint64_t id) const {
+    const auto found = open_.find(id);
+    return found == open_.end() ? 0 : found->second->counters->crumb().plugin.load(std::memory_order_relaxed);
+}
+
+Workers::Followed Workers::followed() const {
+    Followed result{unknown_ == 0, {}};
+    for (const auto& [id, open] : open_) {
+        if (open->leaving) continue;
+        result.all = result.all && open->confirmed >= table_.revision;
+        for (const std::string& problem : open->problems) result.problems.push_back(fmt::format("worker {}: {}", id, problem));
+    }
+    return result;
 }
 
 gateway::Totals Workers::totals(std::uint64_t id) const {

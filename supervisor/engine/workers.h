@@ -15,11 +15,13 @@
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/steady_timer.hpp>
 
 #include "base/log.h"
 #include "base/result.h"
 #include "engine/access_logs.h"
 #include "engine/keeper_link.h"
+#include "engine/plugins.h"
 #include "engine/processes.h"
 #include "engine/sockets.h"
 #include "gateway/counters.h"
@@ -32,7 +34,7 @@ namespace baton::engine {
 
 class Workers {
   public:
-    Workers(boost::asio::io_context& context, KeeperLink& link, Sockets& sockets, Processes& processes, Log& log,
+    Workers(boost::asio::io_context& context, KeeperLink& link, Sockets& sockets, Processes& processes, const Plugins& plugins, Log& log,
             std::function<void(model::Event)> event, std::function<void()> changed);
 
     // Asks the keeper for the worker's process, of this master's own program. An Error: nothing was asked.
@@ -51,8 +53,19 @@ class Workers {
     void reopen_logs();
     // Whether every worker that accepts serves by the table last sent.
     bool confirmed() const;
+    // Called when a worker has confirmed a table.
+    void on_confirmed(std::function<void()> callback) { on_confirmed_ = std::move(callback); }
     // Whether every worker has confirmed the table last sent, and none has a connection to this instance.
     bool drained(std::uint64_t instance) const;
+    // The plugin's call in which it stands, or ended; 0: none.
+    std::uint64_t crumb(std::uint64_t id) const;
+    // What stands against it that each serves by the table last sent, with the plugins of it. None, and not
+    // `all`: they have not said so yet.
+    struct Followed {
+        bool all = false;
+        std::vector<std::string> problems;
+    };
+    Followed followed() const;
     // Posts an event for each whose loop stands still.
     void look(const model::State& state);
     // The totals of one worker; all zero where it is not known.
@@ -74,11 +87,21 @@ class Workers {
         bool leaving = false;
         std::deque<Waiting> waiting;       // for room in its channel
         std::uint64_t id = 0;
+        std::vector<std::string> problems;  // that it confirmed with
+        // The call that it was found in at the looks before this one.
+        struct Stay {
+            std::uint64_t crumb = 0;
+            std::uint64_t beat = 0;
+            Millis since = 0;
+            bool told = false;
+        } stay;
     };
     void listen(std::uint64_t id, sys::UniqueFd channel, const sys::UniqueFd& counters, sys::UniqueFd output);
     void wait(std::uint64_t id);
     void read(std::uint64_t id);
     void send_table(Open& open);
+    void watch_calls();
+    void look_at_calls();
     std::map<std::string, const sys::UniqueFd*> descriptors_for(const Open& open) const;
     void tell(std::uint64_t id, Open& open, model::OrderKind kind, sys::UniqueFd descriptor = {});
     bool send_waiting(Open& open);
@@ -88,15 +111,20 @@ class Workers {
     KeeperLink& link_;
     Sockets& sockets_;
     Processes& processes_;
+    const Plugins& plugins_;
     Log& log_;
     std::function<void(model::Event)> event_;
     std::function<void()> changed_;  // a worker has confirmed a table
+    std::function<void()> on_confirmed_;
     std::map<std::uint64_t, std::unique_ptr<Open>> open_;
     model::RouteTable table_;
     AccessLogs access_logs_;
     std::size_t unknown_ = 0;          // workers that run and cannot be asked
     Millis looked_ = 0;
     std::set<std::uint64_t> silent_;   // at the last look
+    boost::asio::steady_timer calls_;  // while there are plugins in force
+    bool watching_ = false;
+    Millis calls_looked_ = 0;
 };
 
 }  // namespace baton::engine

@@ -8,6 +8,7 @@
 
 #include "base/result.h"
 #include "base/time.h"
+#include "model/balancer.h"
 #include "sys/descriptor.h"
 #include "sys/mapping.h"
 
@@ -25,6 +26,7 @@ struct Totals {
     std::uint64_t given = 0;      // connections passed to another worker
     std::uint64_t taken = 0;
     std::uint64_t dropped = 0;    // datagrams that this worker could not pass on
+    std::uint64_t faults = 0;     // picks of strategies that may not be
 };
 
 class Counters {
@@ -36,6 +38,8 @@ class Counters {
 
     // --- for the worker ---
     Totals& totals() { return *totals_; }
+    // Names the plugin whose code runs, so that who reads this after a crash knows it.
+    model::Breadcrumb& crumb() { return *crumb_; }
     // Finds or takes the endpoint's number of open connections. Null when all places are taken.
     std::uint64_t* slot(std::uint64_t endpoint);
     // The endpoint has left the table; its place is free once it has no connection.
@@ -52,6 +56,7 @@ class Counters {
 
     sys::Mapping mapping_;
     Totals* totals_ = nullptr;
+    model::Breadcrumb* crumb_ = nullptr;
     Slot* slots_ = nullptr;
 };
 

@@ -49,7 +49,10 @@ Pool::Pool(std::string listener, model::BalancerSource& source, std::uint32_t wo
     : listener_(std::move(listener)), source_(source), worker_(worker), log_(log) {}
 
 void Pool::choose_balancer(const model::BalanceSpec& spec) {
-    if (balancer_ && spec == rules_.balance) return;
+    fresh_ = false;
+    const std::uint64_t origin = source_.origin_of(spec.strategy);
+    if (balancer_ && spec == rules_.balance && origin == origin_) return;
+    origin_ = origin;
     auto made = source_.create(spec.strategy, spec.options);
     if (!made) {
         // The master has asked for what it has checked; should it be gone nevertheless, traffic goes on.
@@ -58,12 +61,27 @@ void Pool::choose_balancer(const model::BalanceSpec& spec) {
         made = source_.create("round_robin", {});
         if (!made) return log_.error("service {}: {}", rules_.service, made.error().message());
     }
-    balancer_ = std::move(*made);
+    take(std::move(*made), spec);
+}
+
+void Pool::take(std::unique_ptr<model::Balancer> balancer, const model::BalanceSpec& spec) {
+    balancer_ = std::move(balancer);
     key_ = balancer_->uses_key() ? spec.key : std::string();
+    faults_ = 0;
+    fresh_ = true;
+}
+
+// A strategy that picks who may not be picked costs its users nothing but its purpose; they are told.
+void Pool::count_faults() {
+    const std::uint64_t faults = balancer_->faults();
+    if (totals_ != nullptr) totals_->faults += faults - faults_;
+    if (faults_ == 0) log_.warning("service {}: {} picks who may not be picked; others are taken, and it is counted", rules_.service, balancer_->origin());
+    faults_ = faults;
 }
 
 void Pool::assign(const model::Route& route, Counters& counters, Millis now) {
     rules_.service = route.service;
+    totals_ = &counters.totals();
     choose_balancer(route.balance);
     rules_ = route;
     rules_.endpoints.clear();
@@ -107,9 +125,14 @@ void Pool::assign(const model::Route& route, Counters& counters, Millis now) {
     tried_bits_.assign((peers_.size() + 63) / 64, 0);
     if (!balancer_) return;
     const auto seed = static_cast<std::uint64_t>(std::random_device()()) << 32U ^ std::hash<std::string>()(listener_ + rules_.service);
-    if (auto assigned = balancer_->assign(members, live_, micros(now), seed, worker_); !assigned) {
-        log_.error("service {}: {}", rules_.service, assigned.error().message());
-    }
+    const auto assigned = balancer_->assign(members, live_, micros(now), seed, worker_);
+    if (assigned) return;
+    log_.error("service {}: {}", rules_.service, assigned.error().message());
+    if (!fresh_) return;  // it goes on with those it had
+    auto instead = source_.create("round_robin", {});
+    if (!instead) return log_.error("service {}: {}", rules_.service, instead.error().message());
+    take(std::move(*instead), rules_.balance);
+    static_cast<void>(balancer_->assign(members, live_, micros(now), seed, worker_));
 }
 
 // Who may be tried again, and how much of its weight one that has just come gets.
@@ -151,6 +174,7 @@ const Pool::Peer* Pool::pick(const Pick& pick, std::span<const std::uint64_t> tr
         index = pick_index(pick, tried, now);
         if (index != model::nobody) log_.warning("service {}: no instance is healthy by its traffic; all are tried", rules_.service);
     }
+    if (balancer_->faults() != faults_) count_faults();
     if (index == model::nobody) return nullptr;
     if (!health_.picked(index, now)) live_.set_usable(index, false);
     return &peers_[index];

@@ -92,6 +92,8 @@ class Pool {
 
   private:
     void choose_balancer(const model::BalanceSpec& spec);
+    void take(std::unique_ptr<model::Balancer> balancer, const model::BalanceSpec& spec);
+    void count_faults();
     void refresh(Millis now);
     std::uint32_t pick_index(const Pick& pick, std::span<const std::uint64_t> tried, Millis now);
 
@@ -103,6 +105,10 @@ class Pool {
     std::vector<Peer> peers_;
     std::unordered_map<std::uint64_t, std::uint32_t> index_;
     std::unique_ptr<model::Balancer> balancer_;
+    std::uint64_t origin_ = 0;  // of its code, as the source says
+    std::uint64_t faults_ = 0;  // that were counted
+    bool fresh_ = false;        // it has no endpoints of before to go on with
+    Totals* totals_ = nullptr;
     model::LiveTable live_;
     model::PassiveHealth health_;
     std::string key_;

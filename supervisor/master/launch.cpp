@@ -14,6 +14,7 @@
 #include "config/load.h"
 #include "config/pid_file.h"
 #include "engine/anchors.h"
+#include "engine/plugins.h"
 #include "gateway/tls.h"
 #include "keeper/keeper.h"
 #include "sys/file.h"
@@ -133,6 +134,8 @@ int test_configuration(const Options& options) {
     };
     host.readable = sys::test_readable;
     host.credentials = gateway::credentials_check;
+    engine::Plugins plugins(path_of(""));
+    plugins.answer(host);
     const config::Loaded loaded = config::load(options.configuration, options.prefix, host);
     for (const config::Problem& problem : loaded.problems) std::fprintf(stderr, "%s\n", config::to_string(problem).c_str());
     for (const std::string& notice : loaded.notices) std::fprintf(stderr, "note: %s\n", notice.c_str());

@@ -102,6 +102,8 @@ class BalancerSource {
 
     // An error for a strategy that there is not, options it does not take, or one that does not want to.
     virtual Result<std::unique_ptr<Balancer>> create(std::string_view strategy, const StrategyOptions& options) = 0;
+    // Another number than before when create() would use other code for this strategy than it did.
+    virtual std::uint64_t origin_of(std::string_view strategy) const = 0;
 };
 
 }  // namespace baton::model

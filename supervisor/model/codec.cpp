@@ -174,6 +174,8 @@ BATON_CODEC(std::vector<ListenerView>);
 BATON_CODEC(std::vector<GenerationView>);
 BATON_CODEC(std::vector<RevisionView>);
 BATON_CODEC(std::vector<PluginReport>);
+BATON_CODEC(PluginView);
+BATON_CODEC(std::vector<PluginView>);
 BATON_CODEC(std::vector<NodeView>);
 BATON_CODEC(std::vector<WorkerView>);
 

@@ -10,6 +10,7 @@
 #include "base/time.h"
 #include "model/configuration.h"
 #include "model/instance.h"
+#include "model/plugin.h"
 
 namespace baton::model {
 
@@ -33,12 +34,14 @@ struct ChildNotStarted {
 struct ChildExited {
     std::uint64_t id = 0;
     int status = 0;  // as waitpid gives it
+    std::uint64_t crumb = 0;  // of a worker: the Breadcrumb it left
 };
 struct KnownChild {
     std::uint64_t id = 0;
     std::int64_t pid = 0;
     bool exited = false;
     int status = 0;
+    std::uint64_t crumb = 0;
 };
 // This master has just become the owner (or lost track): all children the keeper knows.
 struct Adopted {
@@ -102,6 +105,11 @@ struct WorkerLeaves {
 // Its loop stands still.
 struct WorkerHung {
     std::uint64_t id = 0;
+    std::uint64_t crumb = 0;  // the call of a plugin that does not come back; 0: none
+};
+// Balancers are of these plugins from here on. Those that are quarantined stay so.
+struct PluginsChosen {
+    std::vector<PluginRef> plugins;
 };
 // Everything ends; `fast`: without draining.
 struct StopAsked {
@@ -109,6 +117,7 @@ struct StopAsked {
 };
 
 using Event = std::variant<Tick, Configured, ChildStarted, ChildNotStarted, ChildExited, Adopted, Notified, Probed,
-                           QueueEmpty, ListenerDrained, PowerAsked, ScaleAsked, WeightAsked, AdminAsked, WorkerReady, WorkerLeaves, WorkerHung, StopAsked>;
+                           QueueEmpty, ListenerDrained, PowerAsked, ScaleAsked, WeightAsked, AdminAsked, WorkerReady, WorkerLeaves, WorkerHung,
+                           PluginsChosen, StopAsked>;
 
 }  // namespace baton::model

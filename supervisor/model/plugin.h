@@ -8,6 +8,7 @@
 
 #include <boost/describe/class.hpp>
 #include <boost/describe/operators.hpp>
+#include <fmt/core.h>
 
 namespace baton::model {
 
@@ -46,6 +47,18 @@ struct PluginReport {
     bool good() const { return problems.empty(); }
 };
 BOOST_DESCRIBE_STRUCT(PluginReport, (), (file, name, version, description, build, abi, fingerprint, factories, problems, notes))
+
+// A plugin in force: workers load it and pick by it.
+struct PluginRef {
+    std::uint64_t fingerprint = 0;
+    std::string file;                     // where it was read; for people
+    std::vector<std::string> strategies;  // the balancers that are taken from it
+    std::string quarantined;              // why the built-in round_robin is in their place; empty: it is not
+};
+BOOST_DESCRIBE_STRUCT(PluginRef, (), (fingerprint, file, strategies, quarantined))
 using boost::describe::operators::operator==;
+
+// The name of the descriptor that its bytes are read from: of the keeper's, and of those that go before a table.
+inline std::string plugin_descriptor(std::uint64_t fingerprint) { return fmt::format("plugin/{:016x}", fingerprint); }
 
 }  // namespace baton::model

@@ -14,6 +14,7 @@
 #include "base/time.h"
 #include "model/address.h"
 #include "model/listener.h"
+#include "model/plugin.h"
 #include "model/service.h"
 
 namespace baton::model {
@@ -79,12 +80,14 @@ struct RouteTable {
     std::vector<Entrance> entrances;  // one for each listener
     std::vector<Route> routes;        // those of one listener side by side
     std::uint64_t worker = 0;         // the id of the one that this copy is for
+    std::vector<PluginRef> plugins;   // the routes' strategies are theirs, or built in
 };
-BOOST_DESCRIBE_STRUCT(RouteTable, (), (revision, entrances, routes, worker))
+BOOST_DESCRIBE_STRUCT(RouteTable, (), (revision, entrances, routes, worker, plugins))
 
 // --- between a master and its workers: one message each, beside it the descriptors ---
 
-// listeners  descriptors that are new to this worker, by their names: sockets, certificates and keys; for the table
+// listeners  descriptors that are new to this worker, by their names: sockets, access logs, certificates and keys,
+//            plugins; for the table
 //            that comes next
 // table      a route table, in a sealed memory file
 // give       every connection goes to the worker at the other end of the descriptor; then it ends
@@ -102,8 +105,9 @@ BOOST_DESCRIBE_STRUCT(Order, (), (kind, listeners))
 struct Confirmation {
     std::uint64_t revision = 0;
     bool leaving = false;
+    std::vector<std::string> problems;  // plugins of the table that it could not load; those before them go on
 };
-BOOST_DESCRIBE_STRUCT(Confirmation, (), (revision, leaving))
+BOOST_DESCRIBE_STRUCT(Confirmation, (), (revision, leaving, problems))
 using boost::describe::operators::operator==;
 
 }  // namespace baton::model

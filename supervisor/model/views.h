@@ -81,8 +81,21 @@ struct WorkerView {
     std::uint64_t given = 0;     // to another worker
     std::uint64_t to_instances = 0;  // bytes
     std::uint64_t to_clients = 0;
+    std::uint64_t faults = 0;        // picks of strategies that may not be, and were replaced
 };
-BOOST_DESCRIBE_STRUCT(WorkerView, (), (name, generation, pid, state, since, open, accepted, failed, taken, given, to_instances, to_clients))
+BOOST_DESCRIBE_STRUCT(WorkerView, (), (name, generation, pid, state, since, open, accepted, failed, taken, given, to_instances, to_clients, faults))
+
+// One strategy of a plugin, or a file that gives none.
+struct PluginView {
+    std::string name;     // the strategy's; of a file that could not be read, its own
+    std::string kind;     // "baton.balancer/1"
+    std::string version;  // the plugin's
+    std::string file;
+    std::string state;    // used, unused, refused, quarantined; unchecked: nobody has asked for it
+    std::string reason;   // why it is refused or quarantined, or what else is to be known
+    std::string description;
+};
+BOOST_DESCRIBE_STRUCT(PluginView, (), (name, kind, version, file, state, reason, description))
 
 struct RevisionView {
     std::string service;

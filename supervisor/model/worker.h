@@ -20,6 +20,7 @@
 #include <boost/describe/operators.hpp>
 
 #include "base/time.h"
+#include "model/plugin.h"
 
 namespace baton::model {
 
@@ -55,8 +56,9 @@ struct Gateway {
     std::vector<Worker> workers;
     std::uint32_t failures = 0;    // ends in a row of workers that had hardly served
     Millis start_at = 0;           // no worker is started before
+    std::vector<PluginRef> plugins;  // in force
 };
-BOOST_DESCRIBE_STRUCT(Gateway, (), (generation, cores, workers, failures, start_at))
+BOOST_DESCRIBE_STRUCT(Gateway, (), (generation, cores, workers, failures, start_at, plugins))
 using boost::describe::operators::operator==;
 
 }  // namespace baton::model

@@ -110,6 +110,7 @@ void add_listener(const model::State& state, const ListenerSpec& listener, model
 model::RouteTable routes(const model::State& state) {
     model::RouteTable table;
     for (const ListenerSpec& listener : state.configuration.listeners) add_listener(state, listener, table);
+    table.plugins = state.gateway.plugins;
     // Who waits at one that left the configuration is served still.
     for (const auto& closing : state.counters.closing) add_listener(state, closing.spec, table);
     return table;

@@ -9,6 +9,7 @@
 #include "plan/configure.h"
 #include "plan/instance.h"
 #include "plan/overrides.h"
+#include "plan/plugins.h"
 #include "plan/rollover.h"
 #include "plan/turn.h"
 #include "plan/workers.h"
@@ -90,7 +91,8 @@ class Apply {
     }
     void operator()(const model::ChildExited& event) {
         turn_.act(model::ForgetProcess{event.id});
-        if (on_worker_ended(turn_, event.id, describe_end(event.status))) return;
+        if (is_worker(turn_.state, event.id) && is_own_fault(event.status)) set_aside(turn_, event.crumb, "crashed in");
+        if (on_worker_ended(turn_, event.id, describe_end(event.status), event.crumb)) return;
         const Found found = find_ended(event.id);
         if (found.instance == nullptr || !has_process(*found.instance)) return;
         on_ended(turn_, *found.service, *found.instance, describe_end(event.status), event.status == 0);
@@ -145,7 +147,8 @@ class Apply {
     }
     void operator()(const model::WorkerReady& event) { on_worker_ready(turn_, event.id); }
     void operator()(const model::WorkerLeaves& event) { on_worker_leaves(turn_, event.id); }
-    void operator()(const model::WorkerHung& event) { on_worker_hung(turn_, event.id); }
+    void operator()(const model::WorkerHung& event) { on_worker_hung(turn_, event); }
+    void operator()(const model::PluginsChosen& event) { choose_plugins(turn_, event); }
     void operator()(const model::StopAsked& event) {
         turn_.state.counters.stopping = true;
         touch_all();
@@ -206,7 +209,7 @@ void Apply::operator()(const model::Adopted& event) {
     for (const model::KnownChild& child : event.children) {
         const Found found = find_child(state, child.id);
         if (child.exited) {
-            (*this)(model::ChildExited{child.id, child.status});
+            (*this)(model::ChildExited{child.id, child.status, child.crumb});
         } else if (on_worker_started(turn_, child.id, child.pid)) {
             continue;
         } else if (found.instance == nullptr || !has_process(*found.instance)) {

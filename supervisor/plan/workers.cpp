@@ -9,6 +9,7 @@
 #include "base/check.h"
 #include "base/gateway_limits.h"
 #include "base/limits.h"
+#include "plan/plugins.h"
 #include "plan/routes.h"
 #include "plan/step.h"
 
@@ -132,7 +133,7 @@ bool on_worker_started(Turn& turn, std::uint64_t id, std::int64_t pid) {
     return true;
 }
 
-bool on_worker_ended(Turn& turn, std::uint64_t id, const std::string& how) {
+bool on_worker_ended(Turn& turn, std::uint64_t id, const std::string& how, std::uint64_t crumb) {
     Worker* found = find_worker(turn.state, id);
     if (found == nullptr) return false;
     Gateway& gateway = turn.state.gateway;
@@ -145,7 +146,9 @@ bool on_worker_ended(Turn& turn, std::uint64_t id, const std::string& how) {
     // Of another generation, one too many, or with everything else.
     if (!belongs(turn.state, worker) || !may_start(turn.state)) return turn.announce("worker.ended", name_of(worker), how, true), true;
     const bool was_sound = worker.state == WorkerState::ready && turn.now - worker.since >= limits::worker_sound_after;
-    gateway.failures = was_sound ? 0 : gateway.failures + 1;
+    // What ended it is out of use: the next one has no reason to fail.
+    const bool by_plugin = is_set_aside(turn.state, crumb);
+    gateway.failures = was_sound || by_plugin ? 0 : gateway.failures + 1;
     Millis delay = gateway.failures == 0 ? 0 : limits::worker_backoff_first;
     for (std::uint32_t i = 1; i < gateway.failures && delay < limits::worker_backoff_max; ++i) delay *= 2;
     delay = std::min(delay, limits::worker_backoff_max);
@@ -169,11 +172,16 @@ void on_worker_leaves(Turn& turn, std::uint64_t id) {
     turn.announce("worker.leaving", name_of(*worker), "told so by a signal; another takes its place");
 }
 
-void on_worker_hung(Turn& turn, std::uint64_t id) {
-    Worker* worker = find_worker(turn.state, id);
+void on_worker_hung(Turn& turn, const model::WorkerHung& event) {
+    Worker* worker = find_worker(turn.state, event.id);
     if (worker == nullptr) return;
-    turn.announce("worker.hung", name_of(*worker), fmt::format("it did nothing for {}", format_duration(limits::worker_hang)), true);
-    turn.act(model::SignalProcess{id, SIGKILL, true});
+    if (event.crumb == 0) {
+        turn.announce("worker.hung", name_of(*worker), fmt::format("it did nothing for {}", format_duration(limits::worker_hang)), true);
+    } else {
+        set_aside(turn, event.crumb, "does not come back from");
+        turn.announce("worker.hung", name_of(*worker), "in a call of a strategy", true);
+    }
+    turn.act(model::SignalProcess{event.id, SIGKILL, true});
 }
 
 void on_worker_time(Turn& turn) {

@@ -18,11 +18,12 @@ namespace baton::plan {
 void reconcile_workers(Turn& turn);
 // What became of a worker's process. False where `id` is none of a worker.
 bool on_worker_started(Turn& turn, std::uint64_t id, std::int64_t pid);
-bool on_worker_ended(Turn& turn, std::uint64_t id, const std::string& how);
+// `crumb`: the plugin that was called when it ended; 0: none.
+bool on_worker_ended(Turn& turn, std::uint64_t id, const std::string& how, std::uint64_t crumb = 0);
 void on_worker_ready(Turn& turn, std::uint64_t id);
 // A signal told it to leave.
 void on_worker_leaves(Turn& turn, std::uint64_t id);
-void on_worker_hung(Turn& turn, std::uint64_t id);
+void on_worker_hung(Turn& turn, const model::WorkerHung& event);
 void on_worker_time(Turn& turn);
 // A fast stop: all of them end at once, and those that have not after `grace` are killed.
 void stop_workers(Turn& turn, Millis grace);

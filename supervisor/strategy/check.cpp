@@ -11,6 +11,7 @@
 
 #include "base/strategy_limits.h"
 #include "model/codec.h"
+#include "strategy/balancer.h"
 #include "strategy/conformance.h"
 #include "strategy/plugin.h"
 #include "sys/process.h"
@@ -92,11 +93,12 @@ std::string how_it_ended(const sys::Trial::End& end, const std::string& step) {
     return fmt::format("it ended the process ({}): {}", sys::describe_status(end.status), step);
 }
 
+constexpr sys::TrialLimits bounds{limits::plugin_check, limits::plugin_check_cpu_seconds, limits::plugin_check_memory_bytes,
+                                  limits::plugin_check_output_bytes};
+
 }  // namespace
 
 Result<Check> Check::start(Image image) {
-    const sys::TrialLimits bounds{limits::plugin_check, limits::plugin_check_cpu_seconds, limits::plugin_check_memory_bytes,
-                                  limits::plugin_check_output_bytes};
     auto trial = sys::Trial::start(bounds, image.memory, [&image](const sys::Trial::Say& say) { try_out(image, say); });
     if (!trial) return trial.error().context(image.file);
     return Check(std::move(image), std::move(*trial));
@@ -123,6 +125,23 @@ model::PluginReport Check::finish() {
 
 model::PluginReport Check::wait() {
     return conclude(trial_.wait());
+}
+
+Result<void> try_options(const Image& image, const std::string& strategy, const model::StrategyOptions& options) {
+    const auto make = [&](const sys::Trial::Say& say) {
+        line(say, 'S', "create()");
+        auto own = duplicate(image);
+        auto plugin = own ? Plugin::load(std::move(*own)) : Result<std::shared_ptr<const Plugin>>(own.error());
+        if (!plugin) return line(say, 'P', plugin.error().message());
+        if (auto made = make_balancer(*plugin, strategy, options, nullptr, {}); !made) line(say, 'P', made.error().message());
+    };
+    auto trial = sys::Trial::start(bounds, image.memory, make);
+    if (!trial) return trial.error().context(image.file);
+    const sys::Trial::End end = trial->wait();
+    const Said said = read(end.said);
+    if (!said.problems.empty()) return failed(said.problems.front());
+    if (end.timed_out || end.status != 0) return failed(fmt::format("{} ({}): {}", strategy, image.file, how_it_ended(end, said.step)));
+    return {};
 }
 
 Checked check(const std::string& file) {

@@ -8,6 +8,7 @@
 
 #include "base/result.h"
 #include "base/time.h"
+#include "model/balancer.h"
 #include "model/plugin.h"
 #include "strategy/image.h"
 #include "sys/trial.h"
@@ -39,6 +40,10 @@ class Check {
     Image image_;
     sys::Trial trial_;
 };
+
+// Whether one that passed its check takes these options for this balancer: it is made, in a copy of this process.
+// Waits, at most limits::plugin_check.
+Result<void> try_options(const Image& image, const std::string& strategy, const model::StrategyOptions& options);
 
 // Everything at once. Waits, at most limits::plugin_check.
 struct Checked {

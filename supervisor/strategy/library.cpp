@@ -26,7 +26,12 @@ std::vector<std::string> balancers_of(const Plugin& plugin) {
 Library::Library(model::Breadcrumb* crumb, PluginLog log) : crumb_(crumb), log_(std::move(log)), built_in_(Plugin::built_in()) {}
 
 void Library::add(std::shared_ptr<const Plugin> plugin) {
-    for (const std::string& name : balancers_of(*plugin)) {
+    const std::vector<std::string> all = balancers_of(*plugin);
+    add(std::move(plugin), all);
+}
+
+void Library::add(std::shared_ptr<const Plugin> plugin, const std::vector<std::string>& names) {
+    for (const std::string& name : names) {
         balancers_[name] = plugin;
         replaced_.erase(name);
     }
@@ -40,6 +45,14 @@ void Library::quarantine(std::uint64_t fingerprint) {
         }
         replaced_[entry->first] = fingerprint;
         entry = balancers_.erase(entry);
+    }
+}
+
+void Library::quarantine(std::uint64_t fingerprint, const std::vector<std::string>& names) {
+    quarantine(fingerprint);
+    for (const std::string& name : names) {
+        balancers_.erase(name);
+        replaced_[name] = fingerprint;
     }
 }
 
@@ -60,6 +73,11 @@ Result<std::unique_ptr<model::Balancer>> Library::create(std::string_view strate
         if (name != built_in_name) known += ", " + name;
     }
     return failed(fmt::format("there is no balancing strategy {}; there are: {}", strategy, known));
+}
+
+std::uint64_t Library::origin_of(std::string_view strategy) const {
+    if (const auto found = balancers_.find(strategy); found != balancers_.end()) return found->second->fingerprint();
+    return replaced(strategy) ? 1 : 0;
 }
 
 bool Library::replaced(std::string_view strategy) const {

@@ -25,9 +25,13 @@ class Library : public model::BalancerSource {
 
     // Its balancers are made from now on instead of others of the same name.
     void add(std::shared_ptr<const Plugin> plugin);
+    // These only.
+    void add(std::shared_ptr<const Plugin> plugin, const std::vector<std::string>& names);
     // Nothing is made from this plugin any more; balancers of its names are the built-in round_robin, until
     // another plugin gives these names.
     void quarantine(std::uint64_t fingerprint);
+    // The same of one that was never loaded here.
+    void quarantine(std::uint64_t fingerprint, const std::vector<std::string>& names);
     // Only these stay; what was quarantined is forgotten where it is not among them.
     void keep(const std::vector<std::uint64_t>& fingerprints);
 
@@ -35,6 +39,8 @@ class Library : public model::BalancerSource {
     Result<std::unique_ptr<model::Balancer>> create(std::string_view strategy, const model::StrategyOptions& options) override;
     // Whether balancers of this name are the built-in one in its place.
     bool replaced(std::string_view strategy) const;
+    // The plugin's fingerprint; 0: it is built in; 1: it is built in in a plugin's place.
+    std::uint64_t origin_of(std::string_view strategy) const override;
 
   private:
     model::Breadcrumb* crumb_;

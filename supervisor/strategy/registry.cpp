@@ -116,6 +116,12 @@ Result<Image> Registry::find(std::string_view kind, std::string_view name) const
     return failed(fmt::format("no plugin has a strategy {} of the kind {}", name, kind));
 }
 
+Result<Image> Registry::image(std::uint64_t fingerprint) const {
+    const auto entry = entries_.find(fingerprint);
+    if (entry == entries_.end() || !usable(entry->second)) return failed("no such plugin");
+    return duplicate(entry->second.image);
+}
+
 std::vector<model::PluginReport> Registry::reports() const {
     std::vector<model::PluginReport> all;
     const auto used = strategies();
@@ -127,7 +133,7 @@ std::vector<model::PluginReport> Registry::reports() const {
         report.file = file.path;
         report.fingerprint = file.fingerprint;
         report.problems.insert(report.problems.end(), file.problems.begin(), file.problems.end());
-        if (file.fingerprint != 0 && entry == entries_.end()) report.notes.push_back("it is being checked");
+        if (file.fingerprint != 0 && entry == entries_.end()) report.notes.push_back("its check has not ended yet, or nobody has asked for it");
         if (const auto why = quarantined_.find(file.fingerprint); why != quarantined_.end()) report.problems.push_back("quarantined: " + why->second);
         const auto [same, is_first] = first.try_emplace(file.fingerprint, file.path);
         if (!is_first && file.fingerprint != 0) report.notes.push_back(fmt::format("it is the same as {}", same->second));

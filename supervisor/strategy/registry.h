@@ -33,6 +33,8 @@ class Registry {
     std::vector<model::PluginReport> reports() const;
     // A copy of the image whose plugin gives this strategy. An error says why there is none.
     Result<Image> find(std::string_view kind, std::string_view name) const;
+    // A copy of one that may be used.
+    Result<Image> image(std::uint64_t fingerprint) const;
     // Every strategy that is used, by kind and name, with the fingerprint of its plugin.
     std::map<std::pair<std::string, std::string>, std::uint64_t> strategies() const;
 

@@ -11,7 +11,9 @@
 #include "gateway/gateway.h"
 #include "model/codec.h"
 #include "model/route_table.h"
+#include "strategy/image.h"
 #include "strategy/library.h"
+#include "strategy/plugin.h"
 #include "sys/channel.h"
 #include "sys/readiness.h"
 #include "sys/process.h"
@@ -29,7 +31,8 @@ class Worker {
         : log_(log),
           channel_(std::move(channel)),
           signals_(std::move(signals)),
-          strategies_(nullptr, [&log](LogLevel level, std::string_view plugin, std::string_view line) { log.write(level, plugin, line); }),
+          crumb_(counters.crumb()),
+          strategies_(&crumb_, [&log](LogLevel level, std::string_view plugin, std::string_view line) { log.write(level, plugin, line); }),
           gateway_(std::move(epoll), std::move(counters), strategies_, log, number()) {}
 
     int run() {
@@ -95,13 +98,55 @@ class Worker {
         const auto table = bytes ? model::decode<model::RouteTable>(*bytes) : Result<model::RouteTable>(bytes.error());
         // The one before stays in force, and is not confirmed again.
         if (!table) return log_.error("a route table cannot be read: {}", table.error().message());
+        learn(table->plugins);
         gateway_.follow(*table, std::exchange(listeners_, {}));
         revision_ = table->revision;
         confirm();
     }
 
+    // Balancers are made of these plugins from here on. Where one cannot be loaded, those before it go on.
+    void learn(const std::vector<model::PluginRef>& wanted) {
+        problems_.clear();
+        std::map<std::uint64_t, std::shared_ptr<const strategy::Plugin>> known = std::exchange(plugins_, {});
+        std::vector<std::uint64_t> present;
+        for (const model::PluginRef& ref : wanted) {
+            present.push_back(ref.fingerprint);
+            if (!ref.quarantined.empty()) {
+                strategies_.quarantine(ref.fingerprint, ref.strategies);
+                continue;
+            }
+            const auto before = known.find(ref.fingerprint);
+            auto plugin = before == known.end() ? load(ref) : Result<std::shared_ptr<const strategy::Plugin>>(before->second);
+            if (plugin) {
+                strategies_.add(*plugin, ref.strategies);
+                plugins_[ref.fingerprint] = std::move(*plugin);
+            } else {
+                problems_.push_back(plugin.error().message());
+                log_.error("{}; what was there before goes on", problems_.back());
+            }
+        }
+        if (problems_.empty()) return strategies_.keep(present);
+        plugins_.merge(known);
+    }
+
+    Result<std::shared_ptr<const strategy::Plugin>> load(const model::PluginRef& ref) {
+        const auto file = listeners_.find(model::plugin_descriptor(ref.fingerprint));
+        if (file == listeners_.end()) return failed(ref.file + ": its bytes have not come");
+        auto image = strategy::take_image(ref.file, std::move(file->second));
+        listeners_.erase(file);
+        if (!image) return image.error();
+        const auto unloaded = [this](const std::string& name, bool gone) {
+            if (!gone) log_.warning("{} is not used any more, and stays in the process nevertheless", name);
+        };
+        // It runs what the plugin does before main().
+        crumb_.plugin.store(ref.fingerprint | static_cast<std::uint64_t>(model::PluginCall::load), std::memory_order_relaxed);
+        auto plugin = strategy::Plugin::load(std::move(*image), unloaded);
+        crumb_.plugin.store(0, std::memory_order_relaxed);
+        return plugin;
+    }
+
     void confirm() {
-        const auto told = sys::send_message(channel_, model::encode(model::Confirmation{revision_, gateway_.leaving()}));
+        const auto told = sys::send_message(channel_, model::encode(model::Confirmation{revision_, gateway_.leaving(), problems_}));
         if (!told) log_.error("confirm revision {}: {}", revision_, told.error().message());
     }
 
@@ -118,10 +163,13 @@ class Worker {
     Log& log_;
     sys::UniqueFd channel_;
     sys::UniqueFd signals_;
+    model::Breadcrumb& crumb_;  // in the counters
+    std::map<std::uint64_t, std::shared_ptr<const strategy::Plugin>> plugins_;  // of the present table, by their fingerprints
     strategy::Library strategies_;
     gateway::Gateway gateway_;
     std::map<std::string, sys::UniqueFd> listeners_;  // until the table that needs them is here
     std::uint64_t revision_ = 0;
+    std::vector<std::string> problems_;  // of the present table's plugins
     bool ended_ = false;
     int status_ = 0;
 };

@@ -295,10 +295,8 @@ TEST_F(CommandLine, what_comes_later_says_so) {
     for (const auto& later : std::vector<std::vector<std::string>>{{"apply", "-f", "x.toml"},
                                                                    {"rollout", "start", "web", "--wait"},
                                                                    {"switchover", "web", "--to", "web/1"},
-                                                                   {"plugin", "check", "x.so"},
                                                                    {"explain", "web"},
                                                                    {"top"},
-                                                                   {"get", "plugin"},
                                                                    {"--url", "http://x", "status"},
                                                                    {"--token-file", "x", "status"}}) {
         const auto refused = baton(later);

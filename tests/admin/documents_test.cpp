@@ -92,7 +92,7 @@ TEST_F(Documents, one_service_and_one_instance) {
 
 TEST_F(Documents, what_does_not_exist_is_not_found) {
     for (const char* target :
-         {"/", "/v1", "/v2/status", "/metrics", "/v1/plugins", "/v1/endpoints/web",
+         {"/", "/v1", "/v2/status", "/metrics", "/v1/plugins/hash", "/v1/endpoints/web",
           "/v1/services/web/rollout", "/v1/services/web/start/now", "/v1/instances/web"}) {
         expect_problem(Client::get(path(), target), 404, target);
     }

@@ -118,6 +118,7 @@ class FakeConsole final : public engine::Console {
     std::vector<model::RevisionView> revisions() const override { return shown_revisions; }
     std::vector<model::NodeView> nodes() const override { return {shown.node}; }
     std::vector<model::WorkerView> workers() const override { return shown.workers; }
+    std::vector<model::PluginView> plugins() const override { return shown_plugins; }
     boost::asio::awaitable<std::vector<std::string>> health(bool as_owner) override;
     boost::asio::awaitable<std::optional<engine::CommandFailure>> execute(engine::Command command,
                                                                           engine::Progress progress) override;
@@ -133,6 +134,7 @@ class FakeConsole final : public engine::Console {
     model::StatusView shown;
     std::vector<model::ListenerView> shown_listeners;
     std::vector<model::RevisionView> shown_revisions;
+    std::vector<model::PluginView> shown_plugins;
     std::vector<std::string> ill;       // why health() says no
     std::vector<std::string> no_owner;  // and why when it should be the owner
     bool health_hangs = false;

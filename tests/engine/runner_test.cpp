@@ -47,7 +47,7 @@ struct RunnerTest : testing::Test {
         keeper = std::move(channel->first);
         link.emplace(context, std::move(channel->second));
         events.emplace(context, log);
-        runner.emplace(context, *link, log, *events);
+        runner.emplace(context, *link, plugins, log, *events);
     }
     ~RunnerTest() override {
         runner->dissolve();  // its cgroups too
@@ -102,6 +102,7 @@ struct RunnerTest : testing::Test {
     sys::UniqueFd keeper;
     std::optional<KeeperLink> link;
     std::optional<EventLog> events;
+    Plugins plugins{""};
     std::optional<Runner> runner;
 };
 

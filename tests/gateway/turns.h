@@ -44,6 +44,9 @@ class TurnsSource final : public model::BalancerSource {
     Result<std::unique_ptr<model::Balancer>> create(std::string_view, const model::StrategyOptions&) override {
         return std::unique_ptr<model::Balancer>(std::make_unique<Turns>());
     }
+    std::uint64_t origin_of(std::string_view) const override { return origin; }
+
+    std::uint64_t origin = 0;
 };
 
 }  // namespace baton::gateway

@@ -121,6 +121,11 @@ std::string tell(const State& state, Millis now) {
         for (const External& external : service.externals) text += tell_external(service, external);
         for (const auto& [identity, table] : steering_tables(state, service)) text += fmt::format("  {}: {}\n", identity, tell_table(table));
     }
+    for (const PluginRef& plugin : state.gateway.plugins) {
+        for (const std::string& strategy : plugin.strategies) {
+            text += fmt::format("  {} by {:#x}{}\n", strategy, plugin.fingerprint, plugin.quarantined.empty() ? "" : ", quarantined: " + plugin.quarantined);
+        }
+    }
     for (const Worker& worker : state.gateway.workers) text += tell_worker(worker, now);
     for (const ClosingListener& closing : state.counters.closing) text += fmt::format("closing {}{}\n", identity(closing.spec), left(closing.deadline, now));
     return text + (next_deadline(state) == never ? std::string("nothing due\n") : fmt::format("due{}\n", left(next_deadline(state), now)));
@@ -193,6 +198,7 @@ std::string tell(const Event& event) {
             if constexpr (std::is_same_v<E, WorkerReady>) return fmt::format("worker ready #{}", e.id);
             if constexpr (std::is_same_v<E, WorkerLeaves>) return fmt::format("worker leaves #{}", e.id);
             if constexpr (std::is_same_v<E, WorkerHung>) return fmt::format("worker hung #{}", e.id);
+            if constexpr (std::is_same_v<E, PluginsChosen>) return fmt::format("{} plugins chosen", e.plugins.size());
             if constexpr (std::is_same_v<E, StopAsked>) return e.fast ? "stop asked, fast" : "stop asked";
         },
         event);

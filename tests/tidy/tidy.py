@@ -21,10 +21,10 @@ ROOMS = {
     "http": {"base"},
     "gateway": {"http", "sys", "model", "base"},
     "strategy": {"sys", "model", "base"},
-    "engine": {"run", "gateway", "keeper", "sys", "config", "plan", "model", "base"},
+    "engine": {"run", "gateway", "keeper", "strategy", "sys", "config", "plan", "model", "base"},
     "admin": {"engine", "sys", "model", "base"},
     "worker": {"strategy", "gateway", "sys", "model", "base"},
-    "master": {"admin", "engine", "run", "gateway", "keeper", "sys", "config", "plan", "model", "base"},
+    "master": {"admin", "engine", "run", "gateway", "keeper", "strategy", "sys", "config", "plan", "model", "base"},
 }
 # main.cpp wires roles; the command line sees the documents only.
 TOP = set(ROOMS)

@@ -81,6 +81,7 @@ struct Raw {
     std::uint32_t number = 0;
     std::uint32_t lines = limits::log_lines_default;
     std::string binary;
+    std::string plugin_file;
     std::string soak;
     bool no_wait = false;
     bool follow = false;
@@ -106,7 +107,7 @@ const std::map<std::string, std::string> kinds{
     {"plugins", "plugin"},
 };
 
-constexpr const char* later_commands[] = {"apply", "rollout", "switchover", "plugin", "explain", "top"};
+constexpr const char* later_commands[] = {"apply", "rollout", "switchover", "explain", "top"};
 
 void add_global(CLI::App& app, Raw& raw) {
     app.set_version_flag("-V,--version", "baton " BATON_VERSION, "Print the version");
@@ -121,8 +122,8 @@ void add_global(CLI::App& app, Raw& raw) {
 void add_looks(CLI::App& app, Raw& raw) {
     app.add_subcommand("status", "The node, its services and their instances on one screen");
     auto* get =
-        app.add_subcommand("get", "List services, instances, listeners, workers, nodes, revisions or generations");
-    get->add_option("KIND", raw.kind, "service, instance, listener, worker, node, revision or generation")
+        app.add_subcommand("get", "List services, instances, listeners, workers, nodes, revisions, generations or plugins");
+    get->add_option("KIND", raw.kind, "service, instance, listener, worker, node, revision, generation or plugin")
         ->required()
         ->transform(CLI::Transformer(kinds))
         ->check(
@@ -172,6 +173,13 @@ void add_orders(CLI::App& app, Raw& raw) {
     upgrade->add_option("--soak", raw.soak, "How long the new one must do well before it stays")
         ->check(is_duration);
     upgrade->add_flag("--no-wait", raw.no_wait, "Return once it has begun");
+    auto* plugin = app.add_subcommand("plugin", "The strategies that are loaded: list, check or reload them");
+    plugin->require_subcommand(1);
+    plugin->add_subcommand("list", "Every strategy there is, and whether it is used");
+    plugin->add_subcommand("check", "Try a plugin's file, and say everything that is wrong with it")
+        ->add_option("FILE", raw.plugin_file)
+        ->required();
+    plugin->add_subcommand("reload", "Look at the directories again, and use what is new");
     app.add_subcommand("reopen", "Open the log files again");
     auto* shutdown = app.add_subcommand("shutdown", "Stop everything, gracefully, and the supervisor");
     shutdown->add_flag("--fast", raw.fast, "Without waiting for connections");
@@ -204,6 +212,12 @@ Task task_of(const CLI::App& app, const Raw& raw) {
     }
     if (name == "logs") return Logs{subject, raw.lines, raw.follow};
     if (name == "events") return Events{raw.follow};
+    if (name == "plugin") {
+        const std::string what = app.get_subcommands().front()->get_subcommands().front()->get_name();
+        if (what == "reload") return PluginReload{};
+        if (what == "check") return PluginCheck{std::filesystem::absolute(raw.plugin_file).string()};
+        return Get{"plugin", ""};
+    }
     if (name == "reopen") return Reopen{};
     if (name == "shutdown") return Shutdown{raw.fast};
     return Status{};
@@ -236,7 +250,6 @@ std::variant<Options, int> parse_options(int argc, char** argv) {
     for (const char* unavailable : later_commands) {
         if (name == unavailable) return later(name);
     }
-    if (raw.kind == "plugin") return later("get plugin");
     Options options;
     options.socket = raw.socket.empty() ? default_socket() : raw.socket;
     options.json = raw.output == "json";

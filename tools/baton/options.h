@@ -18,7 +18,7 @@ struct Subject {
 
 struct Status {};
 struct Get {
-    std::string kind;  // service, instance, listener, node, revision, generation
+    std::string kind;  // service, instance, listener, node, revision, generation, plugin
     std::string name;  // empty: all
 };
 struct Power {
@@ -57,8 +57,12 @@ struct Reopen {};
 struct Shutdown {
     bool fast = false;
 };
+struct PluginReload {};
+struct PluginCheck {
+    std::string file;  // absolute
+};
 
-using Task = std::variant<Status, Get, Power, Scale, Weight, Admin, Reload, Upgrade, Logs, Events, Reopen, Shutdown>;
+using Task = std::variant<Status, Get, Power, Scale, Weight, Admin, Reload, Upgrade, Logs, Events, Reopen, Shutdown, PluginReload, PluginCheck>;
 
 struct Options {
     std::string socket;

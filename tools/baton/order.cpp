@@ -151,6 +151,14 @@ int Order::operator()(const Reload& reload) const {
     return carry_out(client_, terminal_, json_, Request{"reload", "/v1/reload", {{"wait", reload.wait}}});
 }
 
+int Order::operator()(const PluginReload&) const {
+    return carry_out(client_, terminal_, json_, Request{"plugin reload", "/v1/plugins/reload", {}});
+}
+
+int Order::operator()(const PluginCheck& check) const {
+    return carry_out(client_, terminal_, json_, Request{"plugin check " + check.file, "/v1/plugins/check", {{"file", check.file}}});
+}
+
 int Order::operator()(const Reopen&) const {
     return carry_out(client_, terminal_, json_, Request{"reopen the logs", "/v1/reopen", {}});
 }

@@ -22,6 +22,8 @@ class Order {
     int operator()(const Upgrade& upgrade) const;
     int operator()(const Reopen& reopen) const;
     int operator()(const Shutdown& shutdown) const;
+    int operator()(const PluginReload& reload) const;
+    int operator()(const PluginCheck& check) const;
 
   private:
     const Client& client_;

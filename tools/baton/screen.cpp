@@ -123,6 +123,19 @@ std::string list_of(const std::vector<model::ListenerView>& listeners, const Ter
     return table.render(terminal);
 }
 
+std::string list_of(const std::vector<model::PluginView>& plugins, const Terminal& terminal) {
+    Table table({"STRATEGY", "KIND", "VERSION", "STATE", "FILE"});
+    for (const auto& plugin : plugins) {
+        table.add({{plugin.name, Colour::none},
+                   {plugin.kind, Colour::none},
+                   {plugin.version, Colour::none},
+                   state_cell(plugin.state),
+                   {plugin.file, Colour::none}});
+        if (!plugin.reason.empty()) table.note(plugin.reason, Colour::busy);
+    }
+    return table.render(terminal);
+}
+
 std::string list_of(const std::vector<model::NodeView>& nodes, const Terminal& terminal) {
     Table table({"NODE", "STATE", "UP", "GENERATION", "VERSION", "KEEPER", "MASTER", "STEERING", "CGROUPS",
                  "CONFIGURATION"});

@@ -16,6 +16,7 @@ std::string list_of(const std::vector<model::InstanceView>& instances, const Ter
 std::string list_of(const std::vector<model::ListenerView>& listeners, const Terminal& terminal);
 std::string list_of(const std::vector<model::NodeView>& nodes, const Terminal& terminal);
 std::string list_of(const std::vector<model::WorkerView>& workers, const Terminal& terminal);
+std::string list_of(const std::vector<model::PluginView>& plugins, const Terminal& terminal);
 std::string list_of(const std::vector<model::RevisionView>& revisions, const Terminal& terminal);
 std::string list_of(const std::vector<model::GenerationView>& generations, const Terminal& terminal);
 

@@ -107,6 +107,10 @@ int print_list(const Client& client, const Terminal& terminal, bool json, const 
         return print_views<model::WorkerView>(output, "/v1/workers", get,
                                               [&](const auto& view) { return view.name == name; });
     }
+    if (get.kind == "plugin") {
+        return print_views<model::PluginView>(output, "/v1/plugins", get,
+                                              [&](const auto& view) { return view.name == name; });
+    }
     if (get.kind == "node") {
         return print_views<model::NodeView>(output, "/v1/nodes", get,
                                             [&](const auto& view) { return view.name == name; });

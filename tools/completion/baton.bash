@@ -34,10 +34,10 @@ _baton() {
                 esac
             else
                 case $command in
-                    "") words="status get logs events start stop restart scale weight drain ready maint reload upgrade reopen shutdown" ;;
+                    "") words="status get logs events start stop restart scale weight drain ready maint reload plugin upgrade reopen shutdown" ;;
                     get)
                         if [[ -z $kind ]]; then
-                            words="service instance listener node revision generation"
+                            words="service instance listener worker node revision generation plugin"
                         else
                             case $kind in
                                 service* | revision*) words=$(__baton_names service) ;;
@@ -47,6 +47,14 @@ _baton() {
                         fi
                         ;;
                     start | stop | restart | logs) [[ -n $kind ]] || words="$(__baton_names service) $(__baton_names instance)" ;;
+                    plugin)
+                        if [[ -z $kind ]]; then
+                            words="list check reload"
+                        elif [[ $kind == check ]]; then
+                            mapfile -t COMPREPLY < <(compgen -f -- "$current")
+                            return
+                        fi
+                        ;;
                     scale) [[ -n $kind ]] || words=$(__baton_names service) ;;
                     weight | drain | ready | maint) [[ -n $kind ]] || words=$(__baton_names instance) ;;
                 esac

@@ -4,6 +4,7 @@
 #include <new>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 
 #include "baton/roster.hpp"
 
@@ -21,6 +22,10 @@
 #define SAMPLE_choosy 12
 #define SAMPLE_greedy 13
 #define SAMPLE_crash_later 14
+// What no check finds: it depends on who is picked.
+#define SAMPLE_crash_live 15
+#define SAMPLE_loop_live 16
+#define SAMPLE_nonsense_live 17
 #define SAMPLE_ID_(name) SAMPLE_##name
 #define SAMPLE_ID(name) SAMPLE_ID_(name)
 #define IS(name) (SAMPLE_ID(SAMPLE) == SAMPLE_##name)
@@ -76,6 +81,7 @@ struct Sample {
     class State {
       public:
         State(const Sample&, const baton::sdk::Pool& pool, const State*) : roster_(pool), size_(pool.size()) {
+            live_ = size_ > 0 && std::string_view(pool[0].name, pool[0].name_size).substr(0, 4) == "web/";
             if (IS(choosy) && pool.size() > 5) throw std::runtime_error("five are enough");
             if (IS(greedy)) {
                 for (int i = 0; i < 1'000; ++i) baton_text_sink = new char[64UL * 1024 * 1024];  // untouched, it counts
@@ -85,6 +91,12 @@ struct Sample {
             roster_.refresh();
             if (IS(crash) && size_ == 10) std::raise(SIGSEGV);
             if (IS(crash_later) && ++picks_ == 1'000'000) std::raise(SIGSEGV);
+            if (live_ && ++picks_ > 200) {
+                if (IS(crash_live)) std::raise(SIGSEGV);
+                while (IS(loop_live) && forever) {
+                }
+                if (IS(nonsense_live)) return size_ + 7;
+            }
             while (IS(loop) && size_ == 2 && forever) {
             }
             if (IS(exits) && size_ == 10) std::_Exit(0);
@@ -115,6 +127,7 @@ struct Sample {
         static inline char* volatile baton_text_sink = nullptr;
         baton::sdk::Roster roster_;
         std::uint32_t size_;
+        bool live_ = false;
         std::uint32_t picks_ = 0;
     };
 };
