@@ -1,5 +1,6 @@
 #include "config/load.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <map>
 #include <set>

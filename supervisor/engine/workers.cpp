@@ -8,7 +8,6 @@
 
 #include "base/gateway_limits.h"
 #include "base/limits.h"
-#include "gateway/tls.h"
 #include "base/strategy_limits.h"
 #include "model/codec.h"
 #include "plan/routes.h"
@@ -40,7 +39,7 @@ const Worker* find_worker(const model::State& state, std::uint64_t id) {
 Workers::Workers(boost::asio::io_context& context, KeeperLink& link, Sockets& sockets, Processes& processes, const Plugins& plugins, Log& log,
                  std::function<void(model::Event)> event, std::function<void()> changed)
     : context_(context), link_(link), sockets_(sockets), processes_(processes), plugins_(plugins), log_(log), event_(std::move(event)),
-      changed_(std::move(changed)), access_logs_(log), calls_(context) {}
+      changed_(std::move(changed)), access_logs_(log), certificates_(log), calls_(context) {}
 
 Result<void> Workers::start(const model::State& state, std::uint64_t id) {
     const Worker* worker = find_worker(state, id);
@@ -177,6 +176,7 @@ void Workers::settle(const model::State& state) {
         ++table_.revision;
         access_logs_.settle(table_);
         watch_calls();
+        certificates_.settle(table_);
     }
     for (auto& [id, open] : open_) {
         if (send_waiting(*open) && open->sent != table_.revision) send_table(*open);
@@ -189,6 +189,8 @@ std::map<std::string, const sys::UniqueFd*> Workers::descriptors_for(const Open&
     for (const model::Entrance& entrance : table_.entrances) {
         if (!open.leaving) named[entrance.listener] = sockets_.find(entrance.listener);
         if (!entrance.access_log.empty()) named[entrance.access_log] = access_logs_.find(entrance.access_log);
+        if (!entrance.tls || open.leaving) continue;
+        for (const std::string& name : {model::certificate_of(entrance), model::key_of(entrance)}) named[name] = certificates_.find(name);
     }
     for (const model::PluginRef& plugin : table_.plugins) {
         if (plugin.quarantined.empty()) named[model::plugin_descriptor(plugin.fingerprint)] = plugins_.find(plugin.fingerprint);
@@ -207,32 +209,12 @@ void Workers::send_table(Open& open) {
         descriptors.clear();
         return true;
     };
-    auto named = descriptors_for(open);
+    const auto named = descriptors_for(open);
     for (const auto& [name, descriptor] : named) {
         if (descriptor == nullptr || open.sent_names.contains(name)) continue;
         fresh.listeners.push_back(name);
         descriptors.push_back(descriptor->get());
         if (descriptors.size() == at_once && !send_fresh()) return;
-    }
-    // Certificates and keys, which a worker may not read by itself.
-    std::vector<sys::UniqueFd> files;
-    for (const model::Entrance& entrance : table_.entrances) {
-        if (!entrance.tls) continue;
-        const std::string certificate = model::certificate_of(entrance);
-        named[certificate] = named[model::key_of(entrance)] = nullptr;
-        if (open.leaving || open.sent_names.contains(certificate)) continue;
-        const auto found = gateway::read_credentials(*entrance.tls);
-        if (!found) {
-            log_.error("listener {}: {}; its workers go on with what they have", entrance.name, found.error().message());
-            continue;
-        }
-        for (const auto& [name, text] : {std::pair(certificate, &found->certificate), std::pair(model::key_of(entrance), &found->key)}) {
-            auto file = sys::sealed_memory("baton-tls", *text);
-            if (!file) return log_.error("listener {}: {}", entrance.name, file.error().message());
-            fresh.listeners.push_back(name);
-            descriptors.push_back(files.emplace_back(std::move(*file)).get());
-        }
-        if (descriptors.size() >= at_once && !send_fresh()) return;
     }
     table_.worker = open.id;
     auto memory = sys::sealed_memory("baton-routes", model::encode(table_));
@@ -324,7 +306,8 @@ void Workers::look(const model::State& state) {
 // --- calls of plugins ---
 
 void Workers::watch_calls() {
-    const bool any = std::any_of(table_.plugins.begin(), table_.plugins.end(), [](const model::PluginRef& one) { return one.quarantined.empty(); });
+    // Also one that is not in force any more: a worker may stand in it still.
+    const bool any = !table_.plugins.empty() || std::any_of(open_.begin(), open_.end(), [this](const auto& entry) { return crumb(entry.first) != 0; });
     if (!any || std::exchange(watching_, true)) return;
     calls_looked_ = monotonic_now();
     calls_.expires_after(std::chrono::milliseconds(limits::plugin_call_look));

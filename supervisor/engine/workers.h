@@ -20,6 +20,7 @@
 #include "base/log.h"
 #include "base/result.h"
 #include "engine/access_logs.h"
+#include "engine/certificates.h"
 #include "engine/keeper_link.h"
 #include "engine/plugins.h"
 #include "engine/processes.h"
@@ -81,7 +82,7 @@ class Workers {
         sys::UniqueFd channel_fd;  // the same; the stream only waits
         std::unique_ptr<gateway::Counters> counters;
         std::unique_ptr<run::Capture> output;
-        std::set<std::string> sent_names;  // listening sockets and access logs it has got
+        std::set<std::string> sent_names;  // listening sockets, access logs and certificates it has got
         std::uint64_t sent = 0;            // revision
         std::uint64_t confirmed = 0;
         bool leaving = false;
@@ -119,10 +120,11 @@ class Workers {
     std::map<std::uint64_t, std::unique_ptr<Open>> open_;
     model::RouteTable table_;
     AccessLogs access_logs_;
+    Certificates certificates_;
     std::size_t unknown_ = 0;          // workers that run and cannot be asked
     Millis looked_ = 0;
     std::set<std::uint64_t> silent_;   // at the last look
-    boost::asio::steady_timer calls_;  // while there are plugins in force
+    boost::asio::steady_timer calls_;  // while there are plugins, or calls of them
     bool watching_ = false;
     Millis calls_looked_ = 0;
 };

@@ -258,6 +258,10 @@ void H2Client::leave() {
     if (streams_.empty()) settle_deadline(true);
 }
 
+void H2Client::on_goaway_sent() {
+    if (leaving_ && !gone_away_) session_.ping();
+}
+
 void H2Client::on_pong() {
     if (leaving_) say_goodbye();
 }

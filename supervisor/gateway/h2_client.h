@@ -91,6 +91,7 @@ class H2Client final : public Client {
     void on_end(H2Stream* stream);
     void on_reset();
     void on_idle_frame();
+    void on_goaway_sent();
     void on_pong();
     void on_bad_frame() { reading_head_ = false; }
     void on_closed(std::int32_t id);

@@ -92,6 +92,8 @@ int on_sent(nghttp2_session* session, const nghttp2_frame* frame, void* data) {
         // What the library resets by itself, the client has provoked.
         const H2Stream* stream = stream_of(session, id);
         if (frame->rst_stream.error_code != NGHTTP2_NO_ERROR && (stream == nullptr || !stream->was_reset())) client_of(data).on_reset();
+    } else if (frame->hd.type == NGHTTP2_GOAWAY) {
+        client_of(data).on_goaway_sent();
     } else if (last && (frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA) &&
                nghttp2_session_get_stream_remote_close(session, id) == 0) {
         // All was answered: the rest of the body need not be sent (RFC 9113, section 8.1).
@@ -198,6 +200,10 @@ std::size_t H2Session::window(std::int32_t id) const {
 
 void H2Session::announce_end() {
     nghttp2_submit_shutdown_notice(get());
+}
+
+// The library sends a PING before everything else that waits.
+void H2Session::ping() {
     nghttp2_submit_ping(get(), NGHTTP2_FLAG_NONE, nullptr);
 }
 

@@ -37,8 +37,9 @@ class H2Session {
     void consume(std::int32_t id, std::size_t size);
     // Bytes that the client takes of a stream now.
     std::size_t window(std::int32_t id) const;
-    // A notice that no more shall be asked for, and a PING to see that it was read.
+    // A notice that no more shall be asked for; once it is out, a PING, to see that it was read.
     void announce_end();
+    void ping();
     // The last stream that is answered.
     void end();
     // The connection is over; `code` says why.

@@ -73,6 +73,11 @@ class Pool {
     // Null: there is nobody who was not tried. `tried`: endpoints that are not to be picked again.
     const Peer* pick(const Pick& pick, std::span<const std::uint64_t> tried, Millis now);
     bool has(std::uint64_t endpoint) const { return index_.contains(endpoint); }
+    // Whether a client that is bound to it may go on there.
+    bool serves(std::uint64_t endpoint) const {
+        const auto found = index_.find(endpoint);
+        return gone_ ? false : found != index_.end() ? !peers_[found->second].down : keeps(endpoint);
+    }
     // It takes nobody new, and who has been there stays.
     bool keeps(std::uint64_t endpoint) const { return std::find(draining_.begin(), draining_.end(), endpoint) != draining_.end(); }
     bool keeps_anybody() const { return !draining_.empty(); }

@@ -160,13 +160,9 @@ Flow& UdpPlane::add(UdpDoor& door, const sys::DatagramEnds& ends) {
     return flow;
 }
 
-bool UdpPlane::may_stay(const Flow& flow) {
-    return !flow.pool->gone() && (flow.pool->has(flow.endpoint) || flow.pool->keeps(flow.endpoint));
-}
-
 // Until somebody has taken all of them, or there is nobody left to try.
 void UdpPlane::forward(Flow& flow, std::size_t first, std::size_t count) {
-    if (flow.socket.valid() && !may_stay(flow)) {
+    if (flow.socket.valid() && !flow.pool->serves(flow.endpoint)) {
         unbind(flow);
         flow.kept.clear();  // the one that has left may have taken it
     }
@@ -199,7 +195,7 @@ void UdpPlane::forward(Flow& flow, std::size_t first, std::size_t count) {
 // 0, or why not even one was sent. That nobody is there, the kernel tells with the next call, of the datagram before.
 // So while nobody has proved to be there, one is sent at a time and kept: it goes to another instance then.
 int UdpPlane::send(Flow& flow, std::size_t& first, std::size_t end) {
-    const bool doubtful = !flow.answered || !flow.pool->has(flow.endpoint);
+    const bool doubtful = !flow.answered || flow.pool->keeps(flow.endpoint);
     const auto sent = batch_->send(flow.socket, first, doubtful ? 1 : end - first);
     if (sent.error != 0) return sent.error;
     const std::string_view bytes = batch_->bytes(first);

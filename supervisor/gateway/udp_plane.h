@@ -125,7 +125,6 @@ class UdpPlane {
     void make_room(UdpDoor& door);
     Flow& find_or_add(UdpDoor& door, const sys::DatagramEnds& ends);
     Flow& add(UdpDoor& door, const sys::DatagramEnds& ends);
-    static bool may_stay(const Flow& flow);
     void forward(Flow& flow, std::size_t first, std::size_t count);
     bool bind(Flow& flow, std::vector<std::uint64_t>& tried, bool& may_return);
     void unbind(Flow& flow);

@@ -1,4 +1,4 @@
-// Files that are used by their paths: whether they can be, and for adding to them.
+// Files that are used by their paths: whether they can be, for reading and for adding to them.
 #pragma once
 
 #include <cstddef>

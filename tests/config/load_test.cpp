@@ -202,7 +202,7 @@ TEST_F(Files, FilesThatAreNotThereAreToldAtTheirLines) {
 TEST_F(Files, TheStrategiesAreThoseOfThePlugins) {
     HostChecks host;
     std::vector<std::string> directories;
-    host.balancers = [&directories](const std::vector<std::string>& from) {
+    host.balancers = [&directories](const std::vector<std::string>& from, const std::set<std::string>&) {
         directories = from;
         return Names{"round_robin", "coin"};
     };

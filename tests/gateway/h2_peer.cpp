@@ -42,8 +42,11 @@ std::string H2Peer::Response::field(const std::string& name) const {
 
 int H2Peer::on_frame(nghttp2_session*, const nghttp2_frame* frame, void* data) {
     auto& self = *static_cast<H2Peer*>(data);
-    if (frame->hd.type == NGHTTP2_GOAWAY) self.goaways.push_back({frame->goaway.last_stream_id, frame->goaway.error_code});
-    if (frame->hd.type == NGHTTP2_PING && (frame->hd.flags & NGHTTP2_FLAG_ACK) == 0) ++self.pings;
+    if (frame->hd.type == NGHTTP2_GOAWAY) {
+        self.goaways.push_back({frame->goaway.last_stream_id, frame->goaway.error_code});
+        self.order += 'G';
+    }
+    if (frame->hd.type == NGHTTP2_PING && (frame->hd.flags & NGHTTP2_FLAG_ACK) == 0) self.order += 'P';
     Response& response = self.responses_[frame->hd.stream_id];
     if (frame->hd.type == NGHTTP2_HEADERS && response.status == 0) {
         if (self.status_ < 200) response.interim.push_back(self.status_);

@@ -56,7 +56,7 @@ class H2Peer {
         std::uint32_t code = 0;
     };
     std::vector<Goaway> goaways;
-    int pings = 0;  // that came from the other side
+    std::string order;  // in which they came: G for GOAWAY, P for PING
 
   private:
     static int on_frame(nghttp2_session*, const nghttp2_frame* frame, void* self);

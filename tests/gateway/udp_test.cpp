@@ -93,7 +93,10 @@ class Datagrams : public Loop {
         table.entrances = {entrance};
         table.routes = {route("dns", std::move(endpoints))};
         table.routes.front().timeouts.idle = idle_;
-        for (model::Endpoint& endpoint : table.routes.front().endpoints) endpoint.draining = draining_.contains(endpoint.id);
+        for (model::Endpoint& endpoint : table.routes.front().endpoints) {
+            endpoint.draining = draining_.contains(endpoint.id);
+            endpoint.down = down_.contains(endpoint.id);
+        }
         std::map<std::string, sys::UniqueFd> listeners;
         if (heard_of_.insert(&running).second) listeners["dns"] = std::move(*sys::duplicate(front_.socket));
         running.gateway->follow(table, std::move(listeners));
@@ -117,6 +120,7 @@ class Datagrams : public Loop {
     std::vector<std::unique_ptr<Instance>> instances_;
     std::set<const Running*> heard_of_;
     std::set<std::uint64_t> draining_;
+    std::set<std::uint64_t> down_;
     Millis idle_ = 60'000;
 };
 
@@ -195,6 +199,19 @@ TEST_F(Datagrams, OneThatDrainsKeepsItsFlowsUntilItLeavesTheTable) {
     EXPECT_EQ(worker.open_to(7), 0U);
     EXPECT_EQ(worker.open_to(8), 2U);
     EXPECT_EQ(worker.totals().dropped, 0U);
+}
+
+TEST_F(Datagrams, OneThatIsDownLosesItsFlowsAtOnce) {
+    Instance& a = instance("a");
+    Instance& b = instance("b");
+    Running& worker = start();
+    follow(worker, {{7, a.mouth.address}});
+    Client client(front_.address);
+    ASSERT_EQ(ask(client, "x"), "a:x");
+    down_ = {7};
+    follow(worker, {{7, a.mouth.address}, {8, b.mouth.address}});
+    EXPECT_EQ(ask(client, "y"), "b:y");
+    EXPECT_EQ(worker.open_to(7), 0U);
 }
 
 TEST_F(Datagrams, OneThatDiesWhileItDrainsLosesNothing) {

@@ -168,6 +168,19 @@ def a_killed_worker_is_replaced(sandbox):
     baton.stop()
 
 
+def another_number_of_workers_loses_nothing(sandbox):
+    """A listener may get another reader then, and its clients other instances; but everybody is answered."""
+    baton, config, flows = running(sandbox)
+    for workers in (3, 1, 4, 2):
+        config["supervisor"]["workers"] = workers
+        baton.reload(config)
+        baton.until(lambda workers=workers: len(baton.workers()) == workers, f"{workers} workers")
+        flows.go_on(baton)
+    assert flows.again == 0, f"{flows.again} of {flows.answered} questions were lost"
+    flows.finish()
+    baton.stop()
+
+
 def a_rollover_moves_everybody(sandbox):
     baton, config, flows = running(sandbox, stop={"drain_timeout": "300ms"})
     before = baton.pids()
@@ -187,4 +200,4 @@ if "--serve" in sys.argv:
     serve()
 else:
     main(reloads_and_upgrades_and_masters, a_killed_instance_loses_its_own_clients_only, a_killed_worker_is_replaced,
-         a_rollover_moves_everybody)
+         another_number_of_workers_loses_nothing, a_rollover_moves_everybody)
