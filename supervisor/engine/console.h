@@ -63,8 +63,8 @@ struct PluginCheckCommand {
     std::string file;
 };
 
-using Command = std::variant<ReloadCommand, ScaleCommand, PowerCommand, WeightCommand, AdminCommand, UpgradeCommand, ReopenCommand,
-                             ShutdownCommand, PluginReloadCommand, PluginCheckCommand>;
+using Command = std::variant<ReloadCommand, ScaleCommand, PowerCommand, WeightCommand, AdminCommand, UpgradeCommand,
+                             ReopenCommand, ShutdownCommand, PluginReloadCommand, PluginCheckCommand>;
 
 // Called for each step of a command; cheap, may be called any number of times.
 using Progress = std::function<void(const model::ProgressView&)>;

@@ -59,9 +59,7 @@ Runner::Runner(boost::asio::io_context& context, KeeperLink& link, Plugins& plug
       changed_(context),
       retry_(context),
       deadline_(context),
-      queues_(context) {
-    workers_.on_confirmed([this] { changed_.ring(); });
-}
+      queues_(context) {}
 
 // --- coming and going ---
 

@@ -9,6 +9,7 @@
 #include "base/gateway_limits.h"
 #include "base/limits.h"
 #include "base/strategy_limits.h"
+#include "gateway/tls.h"
 #include "model/codec.h"
 #include "plan/routes.h"
 #include "sys/channel.h"
@@ -259,13 +260,12 @@ void Workers::read(std::uint64_t id) {
         if (!confirmation) continue;
         const bool first = open.confirmed == 0;
         open.confirmed = std::max(open.confirmed, confirmation->revision);
-        changed_();
         open.problems = confirmation->problems;
         // What it could not load it may try again with the next table.
         if (!open.problems.empty()) std::erase_if(open.sent_names, [](const std::string& name) { return name.starts_with("plugin/"); });
+        changed_();
         if (first) event_(model::WorkerReady{id});
         if (confirmation->leaving && !open.leaving) event_(model::WorkerLeaves{id});
-        if (on_confirmed_) on_confirmed_();
     }
     wait(id);
 }

@@ -54,8 +54,6 @@ class Workers {
     void reopen_logs();
     // Whether every worker that accepts serves by the table last sent.
     bool confirmed() const;
-    // Called when a worker has confirmed a table.
-    void on_confirmed(std::function<void()> callback) { on_confirmed_ = std::move(callback); }
     // Whether every worker has confirmed the table last sent, and none has a connection to this instance.
     bool drained(std::uint64_t instance) const;
     // The plugin's call in which it stands, or ended; 0: none.
@@ -116,7 +114,6 @@ class Workers {
     Log& log_;
     std::function<void(model::Event)> event_;
     std::function<void()> changed_;  // a worker has confirmed a table
-    std::function<void()> on_confirmed_;
     std::map<std::uint64_t, std::unique_ptr<Open>> open_;
     model::RouteTable table_;
     AccessLogs access_logs_;

@@ -72,6 +72,7 @@ class H2Client final : public Client {
     Exchanges& exchanges();
     const Door& door() const { return *door_; }
     const ClientAddress& address() const { return address_; }
+    ClientAddress here() const { return local_address(stream_); }
     bool secure() const { return stream_.secure(); }
     // So much of a stream's body is taken: the client may send more.
     void consume(std::int32_t id, std::size_t size);

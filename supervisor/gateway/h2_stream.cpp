@@ -80,6 +80,7 @@ void H2Stream::take_head(int status, const http::RequestHead& head, bool has_bod
     http::FramingResult framing = http::framing_of(head);
     if (has_body && framing.refused == 0 && framing.framing.kind == Kind::none) framing.framing.kind = Kind::chunked;
     admission_ = admit(door, head, framing, http::options_of(head), client_.address(), client_.secure());
+    if (admission_->pool && admission_->pool->rules().proxy_protocol != model::ProxyProtocol::none) admission_->request.pick.here = client_.here();
 }
 
 void H2Stream::take_body(std::string_view data) {

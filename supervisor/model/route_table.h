@@ -79,15 +79,15 @@ struct RouteTable {
     std::uint64_t revision = 0;
     std::vector<Entrance> entrances;  // one for each listener
     std::vector<Route> routes;        // those of one listener side by side
-    std::uint64_t worker = 0;         // the id of the one that this copy is for
     std::vector<PluginRef> plugins;   // the routes' strategies are theirs, or built in
+    std::uint64_t worker = 0;         // the id of the one that this copy is for
 };
-BOOST_DESCRIBE_STRUCT(RouteTable, (), (revision, entrances, routes, worker, plugins))
+BOOST_DESCRIBE_STRUCT(RouteTable, (), (revision, entrances, routes, plugins, worker))
 
 // --- between a master and its workers: one message each, beside it the descriptors ---
 
-// listeners  descriptors that are new to this worker, by their names: sockets, access logs, certificates and keys,
-//            plugins; for the table
+// listeners  descriptors that are new to this worker, by their names: sockets, access logs,
+//            certificates and keys, plugins; for the table
 //            that comes next
 // table      a route table, in a sealed memory file
 // give       every connection goes to the worker at the other end of the descriptor; then it ends

@@ -62,7 +62,8 @@ struct PluginCheck {
     std::string file;  // absolute
 };
 
-using Task = std::variant<Status, Get, Power, Scale, Weight, Admin, Reload, Upgrade, Logs, Events, Reopen, Shutdown, PluginReload, PluginCheck>;
+using Task =
+    std::variant<Status, Get, Power, Scale, Weight, Admin, Reload, Upgrade, Logs, Events, Reopen, Shutdown, PluginReload, PluginCheck>;
 
 struct Options {
     std::string socket;
