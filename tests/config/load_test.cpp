@@ -351,7 +351,6 @@ TEST(Load, WhatWorkersDoReachesTheModel) {
                                                             {"", {Family::unix_abstract, "abstract", 0}, 1, 3, 15'000, false, false}}));
     EXPECT_EQ(find_service(all, "dns")->readiness.type, ProbeType::none) << "datagrams accept no connection";
     EXPECT_EQ(find_service(all, "api")->readiness.type, ProbeType::tcp);
-    EXPECT_EQ(find_service(all, "chat")->delivery, Delivery::handoff);
     const auto of_api = listeners_of(all, "api");
     ASSERT_EQ(of_api.size(), 1U) << "by a route";
     EXPECT_EQ(of_api[0].name, "web");
