@@ -34,6 +34,8 @@ inline constexpr Millis half_closed_leaving = 1'000;
 inline constexpr Millis accept_backoff = 100;
 // The share of one that starts slowly grows in steps of this.
 inline constexpr Millis slow_start_step = 100;
+// Between two lines of a worker's log that tell of one service's failing instances.
+inline constexpr Millis pool_warning = 1'000;
 // Descriptors of a worker beside its listeners and its connections.
 inline constexpr std::size_t worker_descriptors = 64;
 // Endpoints whose connections a worker counts: those of the table and those that left it with connections open.

@@ -49,7 +49,6 @@ Pool::Pool(std::string listener, model::BalancerSource& source, std::uint32_t wo
     : listener_(std::move(listener)), source_(source), worker_(worker), log_(log) {}
 
 void Pool::choose_balancer(const model::BalanceSpec& spec) {
-    fresh_ = false;
     const std::uint64_t origin = source_.origin_of(spec.strategy);
     if (balancer_ && spec == rules_.balance && origin == origin_) return;
     origin_ = origin;
@@ -68,7 +67,22 @@ void Pool::take(std::unique_ptr<model::Balancer> balancer, const model::BalanceS
     balancer_ = std::move(balancer);
     key_ = balancer_->uses_key() ? spec.key : std::string();
     faults_ = 0;
-    fresh_ = true;
+}
+
+void Pool::leave() {
+    gone_ = true;
+    takers_ = 0;
+    peers_.clear();
+    index_.clear();
+    draining_.clear();
+    balancer_.reset();
+}
+
+// Where everything fails there would be a line for each request.
+bool Pool::may_warn(Millis now) {
+    if (warned_ != 0 && now - warned_ < limits::pool_warning) return false;
+    warned_ = now;
+    return true;
 }
 
 // A strategy that picks who may not be picked costs its users nothing but its purpose; they are told.
@@ -127,8 +141,9 @@ void Pool::assign(const model::Route& route, Counters& counters, Millis now) {
     const auto seed = static_cast<std::uint64_t>(std::random_device()()) << 32U ^ std::hash<std::string>()(listener_ + rules_.service);
     const auto assigned = balancer_->assign(members, live_, micros(now), seed, worker_);
     if (assigned) return;
-    log_.error("service {}: {}", rules_.service, assigned.error().message());
-    if (!fresh_) return;  // it goes on with those it had
+    // Those it had have other places now. The strategy is tried again with the next table.
+    log_.error("service {}: {}; round_robin goes on in its place", rules_.service, assigned.error().message());
+    origin_ = 0;
     auto instead = source_.create("round_robin", {});
     if (!instead) return log_.error("service {}: {}", rules_.service, instead.error().message());
     take(std::move(*instead), rules_.balance);
@@ -172,7 +187,7 @@ const Pool::Peer* Pool::pick(const Pick& pick, std::span<const std::uint64_t> tr
         // All have failed of late. To refuse everybody would be worse than to try them.
         for (std::size_t i = 0; i < peers_.size(); ++i) live_.set_usable(i, true);
         index = pick_index(pick, tried, now);
-        if (index != model::nobody) log_.warning("service {}: no instance is healthy by its traffic; all are tried", rules_.service);
+        if (index != model::nobody && may_warn(now)) log_.warning("service {}: no instance is healthy by its traffic; all are tried", rules_.service);
     }
     if (balancer_->faults() != faults_) count_faults();
     if (index == model::nobody) return nullptr;
@@ -206,8 +221,7 @@ void Pool::failed(std::uint64_t endpoint, Millis now, bool connecting) {
     if (found == index_.end() || !balancer_) return;
     if (!health_.failed(found->second, now)) {
         live_.set_usable(found->second, false);
-        log_.warning("service {}: {} fails; it is passed over for {}", rules_.service, peers_[found->second].name,
-                     format_duration(now < health_.next_trial() ? health_.next_trial() - now : 0));
+        if (may_warn(now)) log_.warning("service {}: {} fails; it is passed over until its fail_timeout is over", rules_.service, peers_[found->second].name);
     }
     refresh_at_ = std::min(refresh_at_, health_.next_trial());
     balancer_->result({found->second, connecting ? model::OutcomeKind::connect_failed : model::OutcomeKind::failed, model::unknown_us,

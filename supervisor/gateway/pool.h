@@ -63,8 +63,8 @@ class Pool {
 
     // Takes the route's endpoints and its strategy; what those that stay have gathered is kept.
     void assign(const model::Route& route, Counters& counters, Millis now);
-    // The table knows it no more.
-    void leave() { peers_.clear(); gone_ = true; }
+    // The table knows it no more: nobody is picked, and how earlier picks went is of no interest.
+    void leave();
     bool gone() const { return gone_; }
 
     // Nobody takes anybody new.
@@ -99,6 +99,7 @@ class Pool {
     void choose_balancer(const model::BalanceSpec& spec);
     void take(std::unique_ptr<model::Balancer> balancer, const model::BalanceSpec& spec);
     void count_faults();
+    bool may_warn(Millis now);
     void refresh(Millis now);
     std::uint32_t pick_index(const Pick& pick, std::span<const std::uint64_t> tried, Millis now);
 
@@ -112,7 +113,6 @@ class Pool {
     std::unique_ptr<model::Balancer> balancer_;
     std::uint64_t origin_ = 0;  // of its code, as the source says
     std::uint64_t faults_ = 0;  // that were counted
-    bool fresh_ = false;        // it has no endpoints of before to go on with
     Totals* totals_ = nullptr;
     model::LiveTable live_;
     model::PassiveHealth health_;
@@ -120,6 +120,7 @@ class Pool {
     std::size_t takers_ = 0;
     Millis refresh_at_ = never;  // somebody who is out may be tried again, or has a larger share
     std::vector<std::uint64_t> tried_bits_;
+    Millis warned_ = 0;  // of failing instances
     bool gone_ = false;
     std::vector<std::uint64_t> draining_;
 };

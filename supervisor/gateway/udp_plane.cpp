@@ -54,7 +54,8 @@ void UdpPlane::follow(const std::shared_ptr<Door>& door, std::uint64_t self) {
     auto& known = doors_[door->name];
     if (!known) known = std::make_unique<UdpDoor>(*this, door);
     const model::Entrance& entrance = door->entrance;
-    known->named = entrance.reader == 0 || entrance.reader == self;
+    const bool had = std::exchange(known->named, entrance.reader == 0 || entrance.reader == self);
+    if (had && !known->named) end_soon(*known);
     const std::uint64_t before = known->named && entrance.reader_before != known->had_from ? entrance.reader_before : 0;
     if (before == known->waits_for) return;
     known->waits_for = before;
@@ -78,6 +79,7 @@ void UdpPlane::close(const std::string& listener) {
     UdpDoor& door = *found->second;
     stop_reading(door);
     while (!door.flows.empty()) finish(*door.flows.begin()->second);
+    while (!door.outlived.empty()) finish(*door.outlived.begin()->second);
     core_.end(std::move(found->second));
     doors_.erase(found);
 }
@@ -105,9 +107,11 @@ void UdpPlane::settle(std::size_t most) {
 }
 
 void UdpPlane::leave() {
-    for (auto& [name, door] : doors_) {
-        for (auto& [ends, flow] : door->flows) core_.deadlines.set(*flow, core_.now, limits::flow_leaving);
-    }
+    for (auto& [name, door] : doors_) end_soon(*door);
+}
+
+void UdpPlane::end_soon(UdpDoor& door) {
+    for (auto& [ends, flow] : door.flows) core_.deadlines.set(*flow, core_.now, limits::flow_leaving);
 }
 
 // --- from clients ---
@@ -155,9 +159,25 @@ Flow& UdpPlane::add(UdpDoor& door, const sys::DatagramEnds& ends) {
     auto made = std::make_unique<Flow>(*this, door, ends);
     Flow& flow = *made;
     door.flows.emplace(ends, std::move(made));
+    enter(door, flow);
+    return flow;
+}
+
+// Its client has another one: the reader before was waited for too long, or this worker read here earlier. What
+// that one asked may not be answered yet.
+Flow& UdpPlane::add_outlived(UdpDoor& door, const sys::DatagramEnds& ends) {
+    auto made = std::make_unique<Flow>(*this, door, ends);
+    Flow& flow = *made;
+    flow.outlived = true;
+    door.outlived.emplace(&flow, std::move(made));
+    enter(door, flow);
+    core_.deadlines.set(flow, core_.now, limits::flow_leaving);
+    return flow;
+}
+
+void UdpPlane::enter(UdpDoor& door, Flow& flow) {
     door.by_age.push_back(flow);
     ++count_;
-    return flow;
 }
 
 // Until somebody has taken all of them, or there is nobody left to try.
@@ -252,7 +272,8 @@ bool UdpPlane::bind(Flow& flow, std::vector<std::uint64_t>& tried, bool& may_ret
 void UdpPlane::touch(Flow& flow) {
     flow.by_age.unlink();
     flow.door.by_age.push_back(flow);
-    if (!core_.leaving && flow.pool) core_.deadlines.renew(flow, core_.now, flow.pool->rules().timeouts.idle);
+    const bool may_stay = !core_.leaving && flow.door.named && !flow.outlived;
+    if (may_stay && flow.pool) core_.deadlines.renew(flow, core_.now, flow.pool->rules().timeouts.idle);
 }
 
 void UdpPlane::drop(UdpDoor& door, std::size_t count, std::string_view why) {
@@ -311,10 +332,7 @@ void UdpPlane::finish(Flow& flow) {
     flow.by_age.unlink();
     --count_;
     if (count_ < most_ / 2) full_said_ = false;
-    auto found = flow.door.flows.find(flow.ends);
-    auto record = std::move(found->second);
-    flow.door.flows.erase(found);
-    core_.end(std::move(record));
+    core_.end(flow.outlived ? std::move(flow.door.outlived.extract(&flow).mapped()) : std::move(flow.door.flows.extract(flow.ends).mapped()));
 }
 
 // --- from worker to worker ---
@@ -356,10 +374,8 @@ void UdpPlane::take(Passed passed) {
         core_.deadlines.clear(door);
         return;
     }
-    // It was waited for too long, and the client has got another one.
-    if (door.flows.contains(passed.ends) || count_ >= most_) return;
-    if (door.door->choices.empty()) return;
-    Flow& flow = add(door, passed.ends);
+    if (count_ >= most_ || door.door->choices.empty()) return;
+    Flow& flow = door.flows.contains(passed.ends) ? add_outlived(door, passed.ends) : add(door, passed.ends);
     flow.socket = passed.upstream.stream.take_socket();
     flow.pool = door.door->pool();
     flow.endpoint = passed.endpoint;
@@ -367,9 +383,7 @@ void UdpPlane::take(Passed passed) {
     flow.pool->started(flow.endpoint);
     flow.counter = core_.counters.slot(flow.endpoint);
     if (flow.counter != nullptr) ++*flow.counter;
-    if (!core_.epoll.add(flow.socket, Epoll::Watch::channel, token_of(flow))) {
-        return finish(flow);
-    }
+    if (!core_.epoll.add(flow.socket, Epoll::Watch::channel, token_of(flow))) return finish(flow);
     touch(flow);
 }
 

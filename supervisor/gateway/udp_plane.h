@@ -13,7 +13,8 @@
 // drain_timeout to fall silent; those that have not go to another one with their next datagram.
 //
 // A listening socket is read by one worker only, which the table names. Another one begins with the flows of the
-// one before; what arrives in between waits in the socket.
+// one before, where that one leaves; what arrives in between waits in the socket. A worker that stays and is not
+// the reader any more keeps its flows for what is still answered.
 //
 // One thread; it owns the flows.
 #pragma once
@@ -55,6 +56,7 @@ class Flow final : public Handler {
     bool answered = false;             // by this endpoint
     std::string kept;                  // what was sent last, while nobody has proved to be there
     std::size_t attempts = 0;          // to send it
+    bool outlived = false;             // its client has another one here; this one only brings what is still answered
     boost::intrusive::list_member_hook<AutoUnlink> by_age;
 };
 
@@ -77,6 +79,7 @@ class UdpDoor final : public Handler {
     boost::intrusive::list<Flow, boost::intrusive::constant_time_size<false>,
                            boost::intrusive::member_hook<Flow, boost::intrusive::list_member_hook<AutoUnlink>, &Flow::by_age>>
         by_age;
+    std::unordered_map<const Flow*, std::unique_ptr<Flow>> outlived;
     bool named = false;                 // the table wants it to be read here
     std::uint64_t waits_for = 0;        // the worker whose flows come first
     std::uint64_t had_from = 0;         // the worker that has given all it had
@@ -125,6 +128,9 @@ class UdpPlane {
     void make_room(UdpDoor& door);
     Flow& find_or_add(UdpDoor& door, const sys::DatagramEnds& ends);
     Flow& add(UdpDoor& door, const sys::DatagramEnds& ends);
+    Flow& add_outlived(UdpDoor& door, const sys::DatagramEnds& ends);
+    void enter(UdpDoor& door, Flow& flow);
+    void end_soon(UdpDoor& door);
     void forward(Flow& flow, std::size_t first, std::size_t count);
     bool bind(Flow& flow, std::vector<std::uint64_t>& tried, bool& may_return);
     void unbind(Flow& flow);

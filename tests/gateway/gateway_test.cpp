@@ -281,6 +281,27 @@ TEST_F(OneGateway, InstancesHaveTheirTurnsAndKeepThem) {
     EXPECT_EQ(gateway_->open_to(1), 3U);
 }
 
+// Whoever was on its way to an instance when the service left has nobody to be sent to, and what comes of its
+// connection is of no interest any more.
+TEST_F(OneGateway, WhoIsOnTheWayWhenItsServiceLeavesIsReset) {
+    // A queue that is full: the kernel neither makes the connection nor refuses it.
+    Listening full = listen_tcp(0);
+    std::vector<Wire> waiting;
+    for (int i = 0; i < 4; ++i) waiting.push_back(connect_to(full.address));
+    gateway_->follow(2, {route("web", {{8, full.address}, {9, full.address}})});
+    Wire client = connect_to(front_.address);
+    ASSERT_TRUE(until([&] { return gateway_->open_to(8) + gateway_->open_to(9) == 1; }));
+    gateway_->follow(3, {});
+    full.socket.reset();  // it is refused from here on
+    for (Wire& one : waiting) one.socket.reset();
+    EXPECT_TRUE(until([&] {
+        client.read();
+        return client.over();
+    }, 20'000));
+    EXPECT_TRUE(until([&] { return gateway_->totals().open == 0; }));
+    EXPECT_EQ(gateway_->totals().failed, 1U);
+}
+
 TEST_F(OneGateway, AListenerThatLeavesTheTableIsNotAcceptedFrom) {
     auto [client, instance] = connect(front_, instance_);
     const Listening other_front = listen_tcp();

@@ -301,6 +301,35 @@ TEST_F(Datagrams, OneWorkerReadsAndTheNextGoesOnWithItsFlows) {
     EXPECT_NE(ask(newcomer, "x"), "");
 }
 
+TEST_F(Datagrams, WhatTheReaderBeforeAskedIsAnsweredAlsoWhereItsClientHasAnotherFlow) {
+    Instance& a = instance("a");
+    const std::vector<std::pair<std::uint64_t, model::Address>> endpoints{{7, a.mouth.address}};
+    Running& one = start();
+    Running& other = start(1);
+    follow(one, endpoints, first_worker, first_worker);
+    follow(other, endpoints, second_worker, first_worker);
+    Client client(front_.address);
+    ASSERT_EQ(ask(client, "x"), "a:x");
+    // Another number of workers: nothing is handed over between two that stay.
+    follow(one, endpoints, first_worker, second_worker);
+    follow(other, endpoints, second_worker, second_worker);
+    client.send("y");
+    ASSERT_TRUE(until([&] { return other.totals().open == 1; }));
+    // And back, as the other one leaves.
+    follow(one, endpoints, first_worker, first_worker);
+    follow(other, endpoints, second_worker, first_worker);
+    auto pair = sys::make_channel();
+    one.gateway->take(std::move(pair->first));
+    other.gateway->give(std::move(pair->second));
+    ASSERT_TRUE(until([&] { return other.gateway->finished(); }));
+    EXPECT_EQ(one.totals().open, 2U);
+    EXPECT_EQ(hear(client), "a:y");
+    EXPECT_EQ(ask(client, "z"), "a:z");
+    EXPECT_TRUE(until([&] { return one.totals().open == 1; })) << "what is not asked any more is not kept";
+    EXPECT_EQ(one.open_to(7), 1U);
+    EXPECT_EQ(one.totals().dropped, 0U);
+}
+
 TEST_F(Datagrams, AReaderThatGivesNothingIsNotWaitedForForEver) {
     Instance& a = instance("a");
     Running& worker = start(0, false);
