@@ -25,7 +25,9 @@ def replace(certificate, key, new):
 
 
 def subject(address):
-    shown = subprocess.run(["openssl", "s_client", "-connect", address, "-alpn", "h2"], input="", capture_output=True, text=True, timeout=20)
+    # What the server says of itself (frames of HTTP/2) is shown too, where it arrives before the end of the input.
+    shown = subprocess.run(["openssl", "s_client", "-connect", address, "-alpn", "h2"], input="", capture_output=True, text=True, errors="replace",
+                           timeout=20)
     return next((line.strip() for line in shown.stdout.splitlines() if line.strip().startswith("subject=")), shown.stdout + shown.stderr)
 
 
