@@ -41,7 +41,6 @@ bool read_kind(Table& table, model::ServiceSpec& spec, ServiceOrigin& origin) {
     if (external) spec.delivery = Delivery::proxy;
     const bool understood = table.choice<Delivery>(
         "delivery", spec.delivery, {{"inherit", Delivery::inherit}, {"proxy", Delivery::proxy}, {"handoff", Delivery::handoff}});
-    if (spec.delivery == Delivery::handoff) table.refuse("delivery");
     if (external && spec.delivery != Delivery::proxy) {
         table.problem("delivery", "must be \"proxy\" with runtime = \"external\": nothing is started that could take a socket");
         spec.delivery = Delivery::proxy;

@@ -43,7 +43,8 @@ Gateway::Gateway(Epoll epoll, Counters counters, model::BalancerSource& strategi
     : core_(std::move(epoll), std::move(counters), log),
       strategies_(strategies),
       worker_(worker),
-      tcp_(core_),
+      handoff_(core_, [this](std::shared_ptr<Pool> pool, Guest guest) { tcp_.take_back(std::move(pool), std::move(guest)); }, [this] { tcp_.retry_now(); }),
+      tcp_(core_, handoff_),
       http_(core_, [this](Tunnel tunnel) { tcp_.add_tunnel(std::move(tunnel)); }),
       udp_(core_),
       porch_(core_, [this](const std::shared_ptr<Door>& door, Stream client, const ClientAddress& address) { enter(door, std::move(client), address); }) {}
@@ -65,8 +66,9 @@ void Gateway::turn() {
     tcp_.run_again();
     core_.run_again();
     on_time();
+    handoff_.flush();
     if (giver_) give_some();
-    core_.totals.open = open_sessions();
+    core_.totals.open = open_sessions() + handoff_.open();
     for (auto& [path, log] : access_logs_) log->flush();
     tcp_.forget_ended();
     core_.forget_ended();
@@ -132,10 +134,12 @@ void Gateway::assign(const model::RouteTable& table) {
             old.erase(key);
             pool->assign(route, core_.counters, core_.now);
             for (const Pool::Peer& peer : pool->peers()) present_.insert(peer.id);
+            handoff_.follow(route, pool);
         }
         doors_[route.listener]->choices.push_back({route.match, pool});
     }
     for (auto& [key, pool] : old) pool->leave();
+    handoff_.end_table();
     for (const std::uint64_t id : before) {
         if (present_.contains(id)) continue;
         http_.exchanges().links().forget(id);
@@ -286,6 +290,7 @@ void Gateway::leave() {
         if (door->entrance.protocol != model::Protocol::udp) stop_accepting(*door);
     }
     settle_accepting();
+    handoff_.leave();
     if (giver_) return http_.leave(true);
     tcp_.leave();
     udp_.leave();

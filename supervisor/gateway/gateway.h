@@ -19,6 +19,7 @@
 #include "gateway/core.h"
 #include "gateway/counters.h"
 #include "gateway/door.h"
+#include "gateway/handoff.h"
 #include "gateway/http_plane.h"
 #include "gateway/passing.h"
 #include "gateway/pool.h"
@@ -53,7 +54,7 @@ class Gateway {
     bool leaving() const { return core_.leaving; }
     // It was told to leave, and nothing is left.
     bool finished() const;
-    std::size_t open_sessions() const { return tcp_.count() + http_.count() + udp_.count() + porch_.count(); }
+    std::size_t open_sessions() const { return tcp_.count() + handoff_.count() + http_.count() + udp_.count() + porch_.count(); }
 
   private:
     void dispatch(const sys::Readiness& event);
@@ -77,6 +78,7 @@ class Gateway {
     Core core_;
     model::BalancerSource& strategies_;
     std::uint32_t worker_;
+    Handoff handoff_;
     TcpPlane tcp_;
     HttpPlane http_;
     UdpPlane udp_;

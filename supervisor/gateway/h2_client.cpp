@@ -62,7 +62,7 @@ void H2Client::start() {
     readable_ = stream_.secure();
     busy_ = true;
     if (!in_.empty()) receive(std::exchange(in_, {}));
-    serve();
+    if (state_ == State::open) serve();
 }
 
 Passed H2Client::part() {

@@ -110,7 +110,7 @@ void Pool::assign(const model::Route& route, Counters& counters, Millis now) {
         if (endpoint.draining && !endpoint.down) draining_.push_back(endpoint.id);
         const auto address = sys::to_socket_address(endpoint.address);
         if (!address) continue;  // the configuration was checked for it
-        fresh.push_back({endpoint.id, *address, counters.slot(endpoint.id), endpoint.name, endpoint.down, endpoint.since});
+        fresh.push_back({endpoint.id, *address, counters.slot(endpoint.id), endpoint.name, endpoint.down, endpoint.since, endpoint.handoff});
         model::Member member;
         member.id = endpoint.id;
         member.name = endpoint.name;

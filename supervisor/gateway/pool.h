@@ -55,6 +55,7 @@ class Pool {
         std::string name;  // "web/1"
         bool down = false;
         Millis since = 0;
+        bool handoff = false;
     };
 
     // `worker`: its number, so that workers do not begin with the same endpoint.

@@ -35,8 +35,22 @@ void TcpPlane::accept(std::shared_ptr<Pool> pool, Stream client, const ClientAdd
     connect(session);
 }
 
+void TcpPlane::take_back(std::shared_ptr<Pool> pool, Guest guest) {
+    Session& session = add();
+    session.client.stream = std::move(guest.stream);
+    session.client.careful = guest.careful;
+    session.since = guest.since;
+    session.pool = std::move(pool);
+    session.pick = std::make_unique<Pick>(Pick{guest.address, guest.address.text, {}});
+    connect(session);
+}
+
 void TcpPlane::connect(Session& session) {
     while (const Pool::Peer* peer = session.pool ? session.pool->pick(*session.pick, session.tried, core_.now) : nullptr) {
+        if (peer->handoff) {
+            if (hand(session, *peer)) return;
+            continue;
+        }
         sys::Connected made = sys::connect_stream(peer->address);
         if (made.error != 0 && made.error != EINPROGRESS) {
             session.pool->failed(peer->id, core_.now, true);
@@ -58,6 +72,23 @@ void TcpPlane::connect(Session& session) {
         return;
     }
     wait_for_instance(session);
+}
+
+// True: that was all there is to do for it.
+bool TcpPlane::hand(Session& session, const Pool::Peer& peer) {
+    Guest guest{std::move(session.client.stream), session.pick->client, session.client.careful, session.since};
+    const Handoff::Answer answer = handoff_.give(peer, session.pool, guest);
+    if (answer == Handoff::Answer::given) {
+        detach(session);
+        return true;
+    }
+    session.client.stream = std::move(guest.stream);
+    session.tried.push_back(peer.id);
+    if (answer == Handoff::Answer::busy) return false;
+    session.pool->failed(peer.id, core_.now, true);
+    if (session.pool->may_retry(model::RetryOn::connect)) return false;
+    give_up(session);
+    return true;
 }
 
 void TcpPlane::unreachable(Session& session) {

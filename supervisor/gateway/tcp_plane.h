@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "gateway/core.h"
+#include "gateway/handoff.h"
 #include "gateway/http_plane.h"
 #include "gateway/passing.h"
 #include "gateway/relay.h"
@@ -17,10 +18,12 @@ namespace baton::gateway {
 
 class TcpPlane {
   public:
-    explicit TcpPlane(Core& core) : core_(core), relay_(core) {}
+    TcpPlane(Core& core, Handoff& handoff) : core_(core), relay_(core), handoff_(handoff) {}
 
     // `careful`: one short read may not be all that is there (a unix client).
     void accept(std::shared_ptr<Pool> pool, Stream client, const ClientAddress& address, bool careful);
+    // One whose instance has ended before it took it.
+    void take_back(std::shared_ptr<Pool> pool, Guest guest);
     void add_tunnel(Tunnel tunnel);
     // From another worker: relaying, or still without an instance.
     void take(Passed passed, std::shared_ptr<Pool> pool);
@@ -55,6 +58,7 @@ class TcpPlane {
     Session& add();
     bool watch(const Session& session, Side side);
     void connect(Session& session);
+    bool hand(Session& session, const Pool::Peer& peer);
     void connected(Session& session);
     bool introduce(Session& session);
     void unreachable(Session& session);
@@ -69,6 +73,7 @@ class TcpPlane {
 
     Core& core_;
     Relay relay_;
+    Handoff& handoff_;
     std::vector<std::unique_ptr<Session>> sessions_;
     // Those that ended in this turn: an event that was fetched with theirs may still name them.
     std::vector<std::unique_ptr<Session>> ended_;

@@ -32,11 +32,12 @@ struct Endpoint {
     bool backup = false;       // picked when none of the others can be
     bool down = false;
     bool draining = false;
+    bool handoff = false;  // it is given the accepted socket, by the unix socket at `address`
     std::uint32_t max_fails = 1;  // as in HealthSpec
     Millis fail_timeout = 10'000;
     Millis since = 0;  // when it began to take traffic, by the monotonic clock: where slow_start begins
 };
-BOOST_DESCRIBE_STRUCT(Endpoint, (), (id, name, address, weight, backup, down, draining, max_fails, fail_timeout, since))
+BOOST_DESCRIBE_STRUCT(Endpoint, (), (id, name, address, weight, backup, down, draining, handoff, max_fails, fail_timeout, since))
 
 // The endpoints of one service through one listener. The first route of a listener whose `match` fits takes a
 // request or connection; its last one fits all. Where no endpoint of any route of a listener takes anybody,
@@ -50,9 +51,8 @@ struct Route {
     HealthSpec health;
     TimeoutSpec timeouts;
     ProxyProtocol proxy_protocol = ProxyProtocol::none;
-    bool handoff = false;  // the accepted socket is given to the endpoint, whose address is a unix socket
 };
-BOOST_DESCRIBE_STRUCT(Route, (), (listener, service, match, endpoints, balance, health, timeouts, proxy_protocol, handoff))
+BOOST_DESCRIBE_STRUCT(Route, (), (listener, service, match, endpoints, balance, health, timeouts, proxy_protocol))
 
 // A listening socket, and how clients are spoken to there.
 struct Entrance {

@@ -127,7 +127,7 @@ void index(model::State& state) {
     for (const auto& [name, service] : state.services) {
         for (const Revision& revision : service.revisions) {
             state.index.depends = state.index.depends || !revision.spec.depends_on.empty();
-            state.index.proxies = state.index.proxies || revision.spec.delivery == model::Delivery::proxy;
+            state.index.proxies = state.index.proxies || by_workers(revision.spec);
         }
         for (const model::Instance& instance : service.instances) {
             if (has_process(instance)) state.index.services[instance.id] = name;

@@ -49,7 +49,8 @@ model::Endpoint endpoint_of(const Instance& instance, const model::ServiceSpec& 
 
 // Those that take traffic, in the order of their places; and places whose holder will be back, so that clients
 // that a hash sends elsewhere stay there. Old and new holders of one place may both be ready.
-// With datagrams no connection holds a client where it was: the workers have to know how long it may stay.
+// With datagrams no connection holds a client where it was: the workers have to know how long it may stay. One that
+// is given its clients is told by the workers that it drains.
 std::vector<const Instance*> listed(const Service& service, bool datagrams) {
     std::vector<const Instance*> list;
     std::set<std::uint32_t> ready;
@@ -60,7 +61,8 @@ std::vector<const Instance*> listed(const Service& service, bool datagrams) {
         const bool restarts = instance.restarts > 0 && (instance.state == InstanceState::starting || instance.state == InstanceState::backoff);
         const bool back = restarts || instance.state == InstanceState::unready;
         const bool missed = back && instance.ending == model::Ending::none && !ready.contains(instance.ordinal);
-        const bool stays = datagrams && instance.state == InstanceState::draining;
+        const bool told = datagrams || find_revision(service, instance.revision)->spec.delivery == Delivery::handoff;
+        const bool stays = told && instance.state == InstanceState::draining;
         if (instance.state == InstanceState::ready || missed || stays) list.push_back(&instance);
     }
     std::stable_sort(list.begin(), list.end(), [](const Instance* a, const Instance* b) { return a->ordinal < b->ordinal; });
@@ -77,11 +79,12 @@ void add_route(const model::State& state, const ListenerSpec& listener, const Se
     route.health = spec.health;
     route.timeouts = spec.timeouts;
     route.proxy_protocol = spec.proxy_protocol;
-    route.handoff = spec.delivery == Delivery::handoff;
     for (const Instance* instance : listed(service, listener.protocol == model::Protocol::udp)) {
-        const auto address = upstream_address(state, find_revision(service, instance->revision)->spec, listener, *instance);
+        const model::ServiceSpec& its = find_revision(service, instance->revision)->spec;
+        const auto address = upstream_address(state, its, listener, *instance);
         if (!address) continue;
         model::Endpoint& endpoint = route.endpoints.emplace_back(endpoint_of(*instance, spec, *address));
+        endpoint.handoff = its.delivery == Delivery::handoff;
         if (const model::Override* said = find_override(service, instance->ordinal)) endpoint.since = std::max(endpoint.since, said->since);
     }
     for (model::Endpoint& endpoint : external_endpoints(state, service)) route.endpoints.push_back(std::move(endpoint));

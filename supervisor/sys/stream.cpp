@@ -9,6 +9,7 @@
 
 #include <array>
 #include <cerrno>
+#include <cstring>
 
 #include "base/check.h"
 
@@ -20,6 +21,14 @@ Transfer receive(const UniqueFd& socket, std::span<char> buffer, int flags) {
     for (;;) {
         const ssize_t got = ::recv(socket.get(), buffer.data(), buffer.size(), flags);
         if (got >= 0) return {static_cast<std::size_t>(got), 0};
+        if (errno != EINTR) return {0, errno == EWOULDBLOCK ? EAGAIN : errno};
+    }
+}
+
+Transfer send(const UniqueFd& socket, const msghdr& message) {
+    for (;;) {
+        const ssize_t put = ::sendmsg(socket.get(), &message, MSG_NOSIGNAL);
+        if (put >= 0) return {static_cast<std::size_t>(put), 0};
         if (errno != EINTR) return {0, errno == EWOULDBLOCK ? EAGAIN : errno};
     }
 }
@@ -47,12 +56,25 @@ Transfer write_pieces(const UniqueFd& socket, std::span<const std::string_view> 
         CHECK(message.msg_iovlen < parts.size());
         parts[message.msg_iovlen++] = {const_cast<char*>(piece.data()), piece.size()};  // NOLINT: the kernel only reads it
     }
-    if (message.msg_iovlen == 0) return {};
-    for (;;) {
-        const ssize_t put = ::sendmsg(socket.get(), &message, MSG_NOSIGNAL);
-        if (put >= 0) return {static_cast<std::size_t>(put), 0};
-        if (errno != EINTR) return {0, errno == EWOULDBLOCK ? EAGAIN : errno};
-    }
+    return message.msg_iovlen == 0 ? Transfer{} : send(socket, message);
+}
+
+Transfer write_descriptors(const UniqueFd& socket, std::string_view bytes, std::span<const int> descriptors) {
+    constexpr std::size_t most = 16;
+    CHECK(!descriptors.empty() && descriptors.size() <= most);
+    iovec part{const_cast<char*>(bytes.data()), bytes.size()};  // NOLINT: the kernel only reads it
+    alignas(cmsghdr) std::array<char, CMSG_SPACE(most * sizeof(int))> control{};
+    msghdr message{};
+    message.msg_iov = &part;
+    message.msg_iovlen = 1;
+    message.msg_control = control.data();
+    message.msg_controllen = CMSG_SPACE(descriptors.size_bytes());
+    cmsghdr* rights = CMSG_FIRSTHDR(&message);
+    rights->cmsg_level = SOL_SOCKET;
+    rights->cmsg_type = SCM_RIGHTS;
+    rights->cmsg_len = CMSG_LEN(descriptors.size_bytes());
+    std::memcpy(CMSG_DATA(rights), descriptors.data(), descriptors.size_bytes());
+    return send(socket, message);
 }
 
 Accepted accept_stream(const UniqueFd& listener, SocketAddress* from) {

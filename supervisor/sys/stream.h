@@ -22,6 +22,9 @@ Transfer peek_stream(const UniqueFd& socket, std::span<char> buffer);
 Transfer write_stream(const UniqueFd& socket, std::span<const char> bytes);
 // The same for several pieces, one after the other; at most 8.
 Transfer write_pieces(const UniqueFd& socket, std::span<const std::string_view> pieces);
+// To a unix socket, with at most 16 descriptors, which go with the first byte. error ETOOMANYREFS: too many of this
+// user's are under way.
+Transfer write_descriptors(const UniqueFd& socket, std::string_view bytes, std::span<const int> descriptors);
 
 // error EAGAIN: nobody waits; EMFILE, ENFILE, ENOBUFS, ENOMEM: not now, though somebody may. A client that
 // gave up while it waited is skipped. `from`: gets the client's address.

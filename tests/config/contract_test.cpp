@@ -79,7 +79,7 @@ constexpr Key contract[] = {
     {"service.web", "replicas", "2", true},
     {"service.web", "delivery", R"("inherit")", true},
     {"service.web", "delivery", R"("proxy")", true},
-    {"service.web", "delivery", R"("handoff")", false},
+    {"service.web", "delivery", R"("handoff")", true},
     {"service.web", "upstream", R"("port")", true},
     {"service.web", "upstream", R"("socket")", true},
     {"service.web", "environment", R"({ A = "b" })", true},

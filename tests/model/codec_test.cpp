@@ -154,7 +154,7 @@ RouteTable full_table() {
     web.listener = "shared/tcp4:127.0.0.1:80";
     web.service = "web";
     web.match = listener.routes[0].match;
-    web.endpoints = {{17, "web/1", {Family::inet4, "127.0.0.1", 20'017}, 1}, {18, "web/2", {Family::unix_path, "/run/upstream/6", 0}, 19, true, true, true, 3, 15'000, 77}};
+    web.endpoints = {{17, "web/1", {Family::inet4, "127.0.0.1", 20'017}, 1}, {18, "web/2", {Family::unix_path, "/run/upstream/6", 0}, 19, true, true, true, true, 3, 15'000, 77}};
     web.balance = full_spec().balance;
     web.health = full_spec().health;
     web.timeouts = full_spec().timeouts;
@@ -162,7 +162,6 @@ RouteTable full_table() {
     Route db;
     db.listener = "shared/unix:@db";
     db.service = "db";
-    db.handoff = true;
     table.routes = {web, db};
     return table;
 }

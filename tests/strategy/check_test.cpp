@@ -1,6 +1,8 @@
 // What the check of a plugin finds, and what it tells the author.
 #include "strategy/check.h"
 
+#include <unistd.h>
+
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -59,7 +61,7 @@ TEST(Check, WhatIsNoPluginIsRefusedBeforeItRuns) {
     EXPECT_SAYS("/nowhere/x.so", "open /nowhere/x.so: No such file or directory");
     EXPECT_SAYS("/", "not a file");
     EXPECT_SAYS(BATON_SOURCE_DIR "/LICENSE", "it is no ELF file: a plugin is a shared object (.so)");
-    EXPECT_SAYS("/proc/self/exe", "link it with -shared");
+    EXPECT_SAYS("/bin/true", "link it with -shared");
     EXPECT_SAYS(sample("no_symbol"), "it does not export baton_strategy: write BATON_STRATEGIES(...)");
     EXPECT_SAYS(sample("defect_function"), "baton_strategy is no object in it");
     EXPECT_SAYS(sample("unique"), "STB_GNU_UNIQUE");
@@ -70,7 +72,7 @@ TEST(Check, AFileThatIsCutShortIsRefused) {
     std::ifstream whole(sample("good"), std::ios::binary);
     const std::string bytes{std::istreambuf_iterator<char>(whole), {}};
     ASSERT_GT(bytes.size(), 4096U);
-    const std::string file = testing::TempDir() + "cut.so";
+    const std::string file = testing::TempDir() + "cut-" + std::to_string(::getpid()) + ".so";
     for (const std::size_t size : {std::size_t{10}, std::size_t{64}, std::size_t{4096}, bytes.size() / 2, bytes.size() - 1}) {
         std::ofstream(file, std::ios::binary | std::ios::trunc) << bytes.substr(0, size);
         EXPECT_SAYS(file, size == 10 ? "cut short" : "it is cut short: its headers speak of more than the " + std::to_string(size) + " bytes");

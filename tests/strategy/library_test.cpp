@@ -1,6 +1,8 @@
 // Plugins are replaced while they are used, and gone from the process when nobody uses them.
 #include "strategy/library.h"
 
+#include <unistd.h>
+
 #include <filesystem>
 #include <fstream>
 #include <optional>
@@ -18,6 +20,9 @@ namespace fs = std::filesystem;
 using test::load;
 using test::sample;
 using test::TestPool;
+
+// Tests run side by side.
+fs::path own_path(const std::string& name) { return fs::path(testing::TempDir()) / (std::to_string(::getpid()) + "-" + name); }
 
 TestPool pool_of(Library& library, std::string_view name, std::vector<std::uint32_t> weights = {1, 1, 1}) {
     auto made = library.create(name, {});
@@ -80,7 +85,7 @@ TEST(Plugin, TwoVersionsLiveSideBySide) {
 }
 
 TEST(Plugin, ReplacingOrCuttingItsFileDoesNotDisturb) {
-    const fs::path file = fs::path(testing::TempDir()) / "replaced.so";
+    const fs::path file = own_path("replaced.so");
     fs::copy_file(sample("good"), file, fs::copy_options::overwrite_existing);
     auto made = make_balancer(load(file), "sample", {}, nullptr, {});
     ASSERT_TRUE(made);
@@ -158,7 +163,7 @@ class RegistryTest : public testing::Test {
     std::string folder(const std::string& name) const { return (base_ / name).string(); }
     void put(const std::string& as, const std::string& what) const { fs::copy_file(sample(what), base_ / as, fs::copy_options::overwrite_existing); }
 
-    fs::path base_ = fs::path(testing::TempDir()) / "registry_test";
+    fs::path base_ = own_path("registry_test");
     Registry registry_;
 };
 
@@ -224,7 +229,7 @@ TEST_F(RegistryTest, WhoIsQuarantinedIsNotUsedUntilItsFileChanges) {
 }
 
 TEST(Registry, FindsWhatCameWithTheProgram) {
-    const fs::path base = fs::path(testing::TempDir()) / "shipped_test";
+    const fs::path base = own_path("shipped_test");
     fs::create_directories(base / "lib" / "baton" / "plugins");
     EXPECT_EQ(shipped_plugins((base / "sbin" / "batond").string()), (base / "lib" / "baton" / "plugins").string());
     fs::remove_all(base / "lib");

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """An author's afternoon: installs the SDK alone, copies the template and the examples out of it, builds them with
-find_package(Baton) and nothing else of ours, and has them checked."""
+find_package(Baton) and nothing else of ours, and has the strategies checked."""
 import argparse
 import pathlib
 import shutil
@@ -25,13 +25,15 @@ def main():
         prefix = pathlib.Path(folder) / "prefix"
         run(options.cmake, "--install", options.build, "--component", "sdk", "--prefix", prefix)
         installed = sorted(path.relative_to(prefix).as_posix() for path in prefix.rglob("*") if path.is_file())
-        for wanted in ("include/baton/strategy.h", "include/baton/strategy.hpp", "lib/cmake/Baton/BatonConfig.cmake"):
+        for wanted in ("include/baton/strategy.h", "include/baton/strategy.hpp", "include/baton/handoff.h", "include/baton/service.hpp",
+                       "lib/cmake/Baton/BatonConfig.cmake"):
             assert wanted in installed, f"{wanted} is not installed: {installed}"
         plugins = []
-        for project, names in (("template", ["my_strategy"]),
-                               ("examples", ["canary_by_key", "weighted_random", "least_instances", "promote_freshest"])):
+        for project, names in (("strategy/template", ["my_strategy"]),
+                               ("strategy/examples", ["canary_by_key", "weighted_random", "least_instances", "promote_freshest"]),
+                               ("service/examples", [])):
             source = pathlib.Path(folder) / project
-            shutil.copytree(prefix / "share/doc/baton/strategy" / project, source)
+            shutil.copytree(prefix / "share/doc/baton" / project, source)
             flags = f"-Wall -Wextra -Werror {'-fsanitize=' + options.sanitize if options.sanitize else ''}"
             run(options.cmake, "-S", source, "-B", source / "build", f"-DCMAKE_PREFIX_PATH={prefix}", f"-DCMAKE_C_FLAGS={flags}",
                 f"-DCMAKE_CXX_FLAGS={flags}", f"-DCMAKE_C_COMPILER={options.c_compiler}", f"-DCMAKE_CXX_COMPILER={options.compiler}")

@@ -139,7 +139,8 @@ class Tidy:
 
     def check_outside_source(self, name, text, beside):
         for include in re.findall(r'^\s*#include ["<]([^">]+)[">]', text, re.M):
-            ours = include.split("/")[0] in ROOMS or include.startswith("boost/")
+            of_the_system = include.startswith("sys/") and f"<{include}>" in text
+            ours = (include.split("/")[0] in ROOMS and not of_the_system) or include.startswith("boost/")
             quoted = f'"{include}"' in text and not include.startswith("baton/") and include not in beside
             if ours or quoted:
                 self.report(name, f"includes {include}: only the SDK's headers and its own")

@@ -99,7 +99,7 @@ asio::awaitable<void> Server::serve_http(Session& session) {
             asio::steady_timer timer(io_, std::chrono::milliseconds(reply.delay));
             co_await timer.async_wait(awaited);
         }
-        const bool keep_alive = request.keep_alive() && !draining_;
+        const bool keep_alive = request.keep_alive() && !draining_ && !sent_away_;
         const std::string first = head(reply, keep_alive);
         const std::array<asio::const_buffer, 2> parts{asio::buffer(first), asio::buffer(reply.body)};
         auto [no_write, written] = co_await asio::async_write(session.stream, parts, awaited);

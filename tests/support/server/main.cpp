@@ -23,6 +23,7 @@ void add_options(CLI::App& app, Options& o) {
     app.add_option("--print-environment", o.print_environment)->envname("TEST_PRINT_ENVIRONMENT");
     app.add_option("--ready-after", o.ready_after, "milliseconds")->envname("TEST_READY_AFTER");
     app.add_flag("--never-ready", o.never_ready)->envname("TEST_NEVER_READY");
+    app.add_flag("--handoff", o.handoff, "connections are given by Baton's workers")->envname("TEST_HANDOFF");
     app.add_flag("--notify", o.notify)->envname("TEST_NOTIFY");
     app.add_option("--status", o.status)->envname("TEST_STATUS");
     app.add_option("--extend-timeout", o.extend_timeout, "milliseconds")->envname("TEST_EXTEND_TIMEOUT");
@@ -87,12 +88,13 @@ class Schedule {
 
 int run(Options options, std::string surroundings) {
     boost::asio::io_context io(1);
-    const Result<std::vector<Inherited>> sockets = listening_sockets();
+    Server server(io, options, std::move(surroundings));
+    if (options.handoff) server.add(service::Connections::inherit());
+    const Result<std::vector<Inherited>> sockets = options.handoff ? std::vector<Inherited>() : listening_sockets();
     if (!sockets) {
         std::fputs(fmt::format("baton-test-server: {}\n", sockets.error().message()).c_str(), stderr);
         return 1;
     }
-    Server server(io, options, std::move(surroundings));
     for (const Inherited& socket : *sockets) {
         const boost::system::error_code ec = server.add(socket);
         if (!ec) continue;
@@ -127,5 +129,10 @@ int main(int argc, char** argv) {
         std::ofstream(options.print_environment + "." + std::to_string(::getpid())) << surroundings;
     talk(options);
     if (options.crash) std::abort();
-    return run(std::move(options), std::move(surroundings));
+    try {
+        return run(std::move(options), std::move(surroundings));
+    } catch (const std::exception& failure) {
+        std::fputs(fmt::format("baton-test-server: {}\n", failure.what()).c_str(), stderr);
+        return 1;
+    }
 }

@@ -14,6 +14,7 @@ struct Options {
     std::string print_environment;  // a file; ".PID" is appended
     Millis ready_after = 0;         // nothing is accepted before
     bool never_ready = false;       // says so by notify, and answers /healthz with 503
+    bool handoff = false;           // connections are given by Baton's workers
     bool notify = false;            // READY, STOPPING, STATUS, WATCHDOG by NOTIFY_SOCKET
     std::string status;             // STATUS= at readiness
     Millis extend_timeout = 0;      // while not ready, asks for so much more time, every half of it

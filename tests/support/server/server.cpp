@@ -51,7 +51,13 @@ error_code Server::add(const Inherited& socket) {
     return ec;
 }
 
+void Server::add(service::Connections clients) {
+    clients_.emplace(std::move(clients));
+    clients_ready_.emplace(io_, ::dup(clients_->fd()));
+}
+
 void Server::become_ready() {
+    if (clients_) asio::co_spawn(io_, take_all(), stop_on_exception);
     for (Acceptor& acceptor : acceptors_) asio::co_spawn(io_, accept_all(acceptor), stop_on_exception);
     for (asio::ip::udp::socket& socket : datagrams_) asio::co_spawn(io_, echo_datagrams(socket), stop_on_exception);
     if (options_.hang_after != never) asio::co_spawn(io_, misfortune(options_.hang_after, &Server::hang), stop_on_exception);
@@ -85,18 +91,55 @@ asio::awaitable<void> Server::accept_all(Acceptor& acceptor) {
             co_await pause(io_, 10);
             continue;
         }
-        const auto session = sessions_.emplace(sessions_.end(), std::move(stream));
-        auto ended = [this, session](std::exception_ptr failure) {
-            sessions_.erase(session);
-            stop_on_exception(failure);
-        };
-        if (options_.protocol == "tcp")
-            asio::co_spawn(io_, serve_echo(*session), ended);
-        else
-            asio::co_spawn(io_, serve_http(*session), ended);
+        serve(std::move(stream), std::nullopt);
     }
     acceptor.close();
     --accepting_;
+}
+
+// Also while it drains: what was given already is answered.
+asio::awaitable<void> Server::take_all() {
+    for (;;) {
+        auto [ec] = co_await clients_ready_->async_wait(asio::posix::stream_descriptor::wait_read, awaited);
+        if (ec) co_return;
+        while (auto client = clients_->next()) {
+            int family = AF_INET;
+            socklen_t length = sizeof(family);
+            ::getsockopt(client->fd(), SOL_SOCKET, SO_DOMAIN, &family, &length);
+            Stream stream(io_);
+            stream.assign(asio::generic::stream_protocol(family, 0), client->release());
+            serve(std::move(stream), std::move(client));
+        }
+        if (clients_->draining() == sent_away_.has_value()) continue;
+        sent_away_ = clients_->draining() ? std::optional(Clock::now()) : std::nullopt;
+        if (sent_away_ && !draining_) asio::co_spawn(io_, send_away(*sent_away_), stop_on_exception);
+    }
+}
+
+void Server::serve(Stream stream, std::optional<service::Connection> given) {
+    const auto session = sessions_.emplace(sessions_.end(), std::move(stream));
+    session->given = std::move(given);
+    auto ended = [this, session](std::exception_ptr failure) {
+        sessions_.erase(session);
+        stop_on_exception(failure);
+    };
+    asio::co_spawn(io_, options_.protocol == "tcp" ? serve_echo(*session) : serve_http(*session), ended);
+}
+
+asio::awaitable<void> Server::send_away(Clock::time_point begin) {
+    while (sent_away_ == begin && !draining_) {
+        close_silent(begin);
+        co_await pause(io_, drain_look.count());
+    }
+}
+
+void Server::close_silent(Clock::time_point begin) {
+    for (Session& session : sessions_) {
+        error_code ec;
+        const bool silent = Clock::now() - std::max(begin, session.active) > std::chrono::milliseconds(options_.drain_grace);
+        if (!silent || session.busy || session.stream.available(ec) > 0) continue;
+        session.stream.shutdown(Stream::shutdown_both, ec);
+    }
 }
 
 asio::awaitable<void> Server::serve_echo(Session& session) {
@@ -142,12 +185,7 @@ asio::awaitable<void> Server::drain() {
     const Clock::time_point begin = Clock::now();
     const Clock::time_point end = begin + std::chrono::milliseconds(options_.drain_limit);
     while ((accepting_ > 0 || !sessions_.empty()) && Clock::now() < end) {
-        for (Session& session : sessions_) {
-            error_code ec;
-            const bool silent = Clock::now() - std::max(begin, session.active) > std::chrono::milliseconds(options_.drain_grace);
-            if (!silent || session.busy || session.stream.available(ec) > 0) continue;
-            session.stream.shutdown(Stream::shutdown_both, ec);
-        }
+        close_silent(begin);
         co_await pause(io_, drain_look.count());
     }
     leave();

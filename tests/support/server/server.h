@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <list>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,8 +17,10 @@
 #include <boost/asio/generic/stream_protocol.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/udp.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/steady_timer.hpp>
 
+#include "baton/service.hpp"
 #include "options.h"
 #include "surroundings.h"
 
@@ -29,6 +32,7 @@ using Clock = std::chrono::steady_clock;
 
 struct Session {
     explicit Session(Stream socket) : stream(std::move(socket)) {}
+    std::optional<service::Connection> given;  // goes after its socket
     Stream stream;
     bool busy = false;  // a request is being read or answered
     Clock::time_point active = Clock::now();
@@ -39,6 +43,8 @@ class Server {
     Server(boost::asio::io_context& io, Options options, std::string surroundings);
 
     boost::system::error_code add(const Inherited& socket);
+    // Instead: connections are given by workers.
+    void add(service::Connections clients);
     // Starts to accept, and says so; called when --ready-after is over.
     void become_ready();
     // The first call drains, a second one ends at once.
@@ -48,6 +54,11 @@ class Server {
 
   private:
     boost::asio::awaitable<void> accept_all(Acceptor& acceptor);
+    boost::asio::awaitable<void> take_all();
+    void serve(Stream stream, std::optional<service::Connection> given);
+    // Whoever is silent is sent away.
+    boost::asio::awaitable<void> send_away(Clock::time_point begin);
+    void close_silent(Clock::time_point begin);
     boost::asio::awaitable<void> serve_http(Session& session);
     boost::asio::awaitable<void> serve_echo(Session& session);
     boost::asio::awaitable<void> echo_datagrams(boost::asio::ip::udp::socket& socket);
@@ -77,12 +88,15 @@ class Server {
     std::string surroundings_;
     Identity self_;
     std::list<Acceptor> acceptors_;
+    std::optional<service::Connections> clients_;
+    std::optional<boost::asio::posix::stream_descriptor> clients_ready_;
     std::list<boost::asio::ip::udp::socket> datagrams_;
     std::list<Session> sessions_;
     std::uint64_t requests_ = 0;
     std::size_t accepting_ = 0;  // acceptors whose last connection may still be on its way
     bool ready_ = false;
     bool draining_ = false;
+    std::optional<Clock::time_point> sent_away_;  // since when workers want the clients to go
 };
 
 }  // namespace baton::test_server
