@@ -16,7 +16,12 @@ inline constexpr std::size_t relay_buffer_bytes = 512 * 1024;
 // What one connection may move before the others have their turn.
 inline constexpr std::size_t relay_turn_bytes = 2 * 1024 * 1024;
 // Connections accepted from one listener before the others have their turn.
-inline constexpr std::size_t accept_turn = 64;
+inline constexpr std::size_t accept_turn = 16;
+// After so many a worker waits behind the others that accept there: the kernel wakes the first in line, and would
+// give nearly all clients to one worker.
+inline constexpr std::size_t accept_share = 8;
+// Connections taken over from another worker before everybody else has a turn.
+inline constexpr std::size_t take_turn = 64;
 // Events taken from the kernel at once.
 inline constexpr std::size_t gateway_events = 512;
 // A connection to an instance must be made within this; then another instance is tried.

@@ -54,7 +54,10 @@ Runner::Runner(boost::asio::io_context& context, KeeperLink& link, Plugins& plug
       processes_(context, link, sockets_, log,
                  {[this](model::Event event) { post(std::move(event)); },
                   [this](const std::string& instance, std::string_view line) { events_.line(instance, line); }}),
-      workers_(context, link, sockets_, processes_, plugins, log, [this](model::Event event) { post(std::move(event)); }, [this] { changed_.ring(); }),
+      workers_(context, link, sockets_, processes_, plugins, log, [this](model::Event event) { post(std::move(event)); }, [this] {
+          changed_.ring();
+          if (sockets_.lingers()) post(model::Tick{});
+      }),
       probes_(context, sockets_, log, [this](model::Event event) { post(std::move(event)); }),
       changed_(context),
       retry_(context),
@@ -290,7 +293,7 @@ void Runner::finish() {
     }
     if (std::exchange(unstored_, false)) log_.info("the state is stored again");
     const Decided decided = std::exchange(decided_, {});
-    sockets_.settle(state_, decided.touched);
+    sockets_.settle(state_, decided.touched, [this](const std::string& name) { return workers_.have(name); });
     know_workers_user(state_.configuration);
     // Before anything is told to go; and those who are started by an action need a table too.
     workers_.settle(state_);

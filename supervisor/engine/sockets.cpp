@@ -268,7 +268,7 @@ void Sockets::let_workers_in(std::optional<uid_t> uid) {
     }
 }
 
-void Sockets::settle(const model::State& state, const std::set<std::string>& touched) {
+void Sockets::settle(const model::State& state, const std::set<std::string>& touched, const std::function<bool(const std::string&)>& with_workers) {
     stopping_ = state.counters.stopping;
     for (const std::string& name : touched) {
         const auto found = state.services.find(name);
@@ -289,7 +289,7 @@ void Sockets::settle(const model::State& state, const std::set<std::string>& tou
         // Before anything is told to go: nobody new is sent there.
         publish(state, service);
     }
-    close_unused(state);
+    close_unused(state, with_workers);
 }
 
 // The sockets that instances do not own: there while the service is wanted. Those of instances get the
@@ -346,17 +346,13 @@ void Sockets::publish(const model::State& state, const model::Service& service) 
     }
 }
 
-void Sockets::close_unused(const model::State& state) {
+void Sockets::close_unused(const model::State& state, const std::function<bool(const std::string&)>& with_workers) {
+    lingers_ = false;
     if (sockets_.empty() && anchors_.empty()) return;
     std::set<std::string> used;
     std::set<std::string> configured;
     for (const ListenerSpec& listener : state.configuration.listeners) {
-        const auto services = services_of(listener);
-        const bool needed = std::any_of(services.begin(), services.end(), [&](const std::string& name) {
-            const auto service = state.services.find(name);
-            return service != state.services.end() && (plan::wanted(state, service->second) || !service->second.instances.empty());
-        });
-        if (needed) configured.insert(model::identity(listener));
+        if (plan::is_open(state, listener)) configured.insert(model::identity(listener));
     }
     for (const auto& closing : state.counters.closing) configured.insert(model::identity(closing.spec));
     for (const auto& [name, service] : state.services) {
@@ -368,7 +364,10 @@ void Sockets::close_unused(const model::State& state) {
     for (const auto& [name, fd] : sockets_) {
         const bool own = name.starts_with("socket/") || name.starts_with("hidden/");
         const bool wanted = own ? used.contains(name) : configured.contains(std::string(identity_in(name)));
-        if (!wanted) unused.push_back(name);
+        if (wanted) continue;
+        // A worker's copy would keep the address busy, and nobody could have the socket again.
+        if (with_workers(name)) lingers_ = true;
+        else unused.push_back(name);
     }
     for (const std::string& name : unused) close(name);
     const bool dropped = drop_anchors(configured);

@@ -9,6 +9,7 @@
 // Used by the owner; a master on trial opens what is new and holds nothing.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <optional>
 #include <set>
@@ -65,8 +66,10 @@ class Sockets {
     void hold_all();
 
     // Sockets and tables of the touched services as the state wants them: opens, holds, publishes what
-    // differs, and closes what nobody has a use for any more.
-    void settle(const model::State& state, const std::set<std::string>& touched);
+    // differs, and closes what nobody has a use for any more; not yet, where `with_workers` says that a worker has it.
+    void settle(const model::State& state, const std::set<std::string>& touched, const std::function<bool(const std::string&)>& with_workers);
+    // Something was not closed for that reason: settle again when workers have confirmed a table.
+    bool lingers() const { return lingers_; }
 
     // At the supervisor's end, when nothing runs any more.
     void close_all();
@@ -106,7 +109,7 @@ class Sockets {
     void open_for(const model::ListenerSpec& listener, const model::InstanceSocket& socket);
     void open_hidden(const model::State& state, const model::ListenerSpec& listener, const model::InstanceSocket& socket);
     void open_shared(const model::State& state, const model::Service& service);
-    void close_unused(const model::State& state);
+    void close_unused(const model::State& state, const std::function<bool(const std::string&)>& with_workers);
     void publish(const model::State& state, const model::Service& service);
     bool known(std::string_view identity) const;
     void hold(const std::string& name, const sys::UniqueFd& fd);
@@ -132,6 +135,7 @@ class Sockets {
     Log& log_;
     std::map<std::string, sys::UniqueFd> sockets_;  // by name
     std::optional<sys::Steering> steering_;
+    bool lingers_ = false;
     std::string steering_text_ = "shared: not loaded";
     struct Published {
         plan::Table table;

@@ -13,6 +13,7 @@
 #include "model/codec.h"
 #include "plan/routes.h"
 #include "sys/channel.h"
+#include "sys/listen.h"
 #include "sys/process.h"
 
 namespace baton::engine {
@@ -35,6 +36,12 @@ const Worker* find_worker(const model::State& state, std::uint64_t id) {
     return nullptr;
 }
 
+// Of what is no socket: 0.
+std::uint64_t identify(const sys::UniqueFd& fd) {
+    const auto cookie = sys::cookie_of(fd);
+    return cookie ? *cookie : 0;
+}
+
 }  // namespace
 
 Workers::Workers(boost::asio::io_context& context, KeeperLink& link, Sockets& sockets, Processes& processes, const Plugins& plugins, Log& log,
@@ -55,6 +62,8 @@ Result<void> Workers::start(const model::State& state, std::uint64_t id) {
         body.uid = user->uid;
         body.gid = user->gid;
         for (const std::uint32_t group : user->groups) groups.push_back(std::to_string(group));
+    } else if (::geteuid() == 0 && !std::exchange(root_said_, true)) {
+        log_.warning("workers run as root, and read what strangers send; name a user for them: supervisor.user");
     }
     auto channel = sys::make_channel();
     auto counters = gateway::Counters::create();
@@ -89,7 +98,7 @@ void Workers::listen(std::uint64_t id, sys::UniqueFd channel, const sys::UniqueF
         return log_.error("worker {}: {}", id, (copy ? opened.error() : copy.error()).message());
     }
     auto open = std::make_unique<Open>(Open{boost::asio::posix::stream_descriptor(context_, copy->release()), std::move(channel),
-                                            std::make_unique<gateway::Counters>(std::move(*opened)), nullptr, {}, 0, 0, false, {}, id, {}, {}});
+                                            std::make_unique<gateway::Counters>(std::move(*opened)), nullptr, {}, {}, 0, 0, false, {}, id, {}, {}});
     if (output.valid()) {
         const auto log = [this, id](std::string_view line) { log_.warning("worker {}: {}", id, line); };
         open->output = std::make_unique<run::Capture>(context_, std::move(output), log, [] {});
@@ -199,22 +208,36 @@ std::map<std::string, const sys::UniqueFd*> Workers::descriptors_for(const Open&
     return named;
 }
 
+// Those of them that it has not got: two sockets of one name need not be one socket.
+std::map<std::string, const sys::UniqueFd*> Workers::missing(const Open& open) const {
+    auto named = descriptors_for(open);
+    std::erase_if(named, [&](const auto& entry) {
+        if (entry.second == nullptr) return true;
+        const auto has = open.has.find(entry.first);
+        return has != open.has.end() && has->second == identify(*entry.second);
+    });
+    return named;
+}
+
 void Workers::send_table(Open& open) {
     constexpr std::size_t at_once = 200;
     model::Order fresh{model::OrderKind::listeners, {}};
     std::vector<int> descriptors;
+    std::map<std::string, std::uint64_t> cookies;
     const auto send_fresh = [&] {
         if (!fresh.listeners.empty() && !send(open, fresh, descriptors)) return false;
-        open.sent_names.insert(fresh.listeners.begin(), fresh.listeners.end());
+        open.has.merge(cookies);
+        cookies.clear();
         fresh.listeners.clear();
         descriptors.clear();
         return true;
     };
-    const auto named = descriptors_for(open);
-    for (const auto& [name, descriptor] : named) {
-        if (descriptor == nullptr || open.sent_names.contains(name)) continue;
+    for (const auto& [name, descriptor] : missing(open)) {
+        open.has.erase(name);
+        open.drops.erase(name);
         fresh.listeners.push_back(name);
         descriptors.push_back(descriptor->get());
+        cookies[name] = identify(*descriptor);
         if (descriptors.size() == at_once && !send_fresh()) return;
     }
     table_.worker = open.id;
@@ -222,20 +245,25 @@ void Workers::send_table(Open& open) {
     table_.worker = 0;
     if (!memory) return log_.error("the route table: {}; workers go on with the last one", memory.error().message());
     if (!send_fresh() || !send(open, {model::OrderKind::table, {}}, {memory->get()})) return;
-    std::erase_if(open.sent_names, [&](const std::string& name) { return !named.contains(name); });
+    const auto named = descriptors_for(open);
+    std::erase_if(open.has, [&](const auto& entry) {
+        if (named.contains(entry.first)) return false;
+        open.drops[entry.first] = table_.revision;
+        return true;
+    });
     open.sent = table_.revision;
 }
 
 void Workers::reopen_logs() {
     access_logs_.reopen();
     for (const model::Entrance& entrance : table_.entrances) {
-        for (auto& [id, open] : open_) open->sent_names.erase(entrance.access_log);
+        for (auto& [id, open] : open_) open->has.erase(entrance.access_log);
     }
     ++table_.revision;
     for (auto& [id, open] : open_) send_table(*open);
 }
 
-// One that does not read is told again with the next turn; it is found hung if it goes on so.
+// One that does not read is told again soon, by look(); it is found hung if it goes on so.
 bool Workers::send(Open& open, const model::Order& order, const std::vector<int>& descriptors) {
     return sys::send_message(open.channel_fd, model::encode(order), descriptors).has_value();
 }
@@ -262,7 +290,8 @@ void Workers::read(std::uint64_t id) {
         open.confirmed = std::max(open.confirmed, confirmation->revision);
         open.problems = confirmation->problems;
         // What it could not load it may try again with the next table.
-        if (!open.problems.empty()) std::erase_if(open.sent_names, [](const std::string& name) { return name.starts_with("plugin/"); });
+        if (!open.problems.empty()) std::erase_if(open.has, [](const auto& entry) { return entry.first.starts_with("plugin/"); });
+        std::erase_if(open.drops, [&](const auto& entry) { return entry.second <= open.confirmed; });
         changed_();
         if (first) event_(model::WorkerReady{id});
         if (confirmation->leaving && !open.leaving) event_(model::WorkerLeaves{id});
@@ -279,6 +308,14 @@ bool Workers::confirmed() const {
     });
 }
 
+bool Workers::have(const std::string& listener) const {
+    return std::any_of(open_.begin(), open_.end(), [&](const auto& entry) {
+        const Open& open = *entry.second;
+        // What another master gave it is not known until it serves by this one's table.
+        return open.confirmed == 0 || open.has.contains(listener) || open.drops.contains(listener);
+    });
+}
+
 bool Workers::drained(std::uint64_t instance) const {
     // One that cannot be asked may still serve it.
     if (unknown_ > 0) return false;
@@ -289,7 +326,9 @@ bool Workers::drained(std::uint64_t instance) const {
 }
 
 void Workers::look(const model::State& state) {
-    for (auto& [id, open] : open_) static_cast<void>(send_waiting(*open));
+    for (auto& [id, open] : open_) {
+        if (send_waiting(*open) && (open->sent != table_.revision || !missing(*open).empty())) send_table(*open);
+    }
     const Millis now = monotonic_now();
     // Where this process stood still, others did too: then silence proves nothing yet.
     const bool steady = now - std::exchange(looked_, now) < limits::worker_beat * 2;

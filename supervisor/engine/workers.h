@@ -56,6 +56,8 @@ class Workers {
     bool confirmed() const;
     // Whether every worker has confirmed the table last sent, and none has a connection to this instance.
     bool drained(std::uint64_t instance) const;
+    // Whether a worker has this listening socket, or may have: it has not confirmed a table without it.
+    bool have(const std::string& listener) const;
     // The plugin's call in which it stands, or ended; 0: none.
     std::uint64_t crumb(std::uint64_t id) const;
     // What stands against it that each serves by the table last sent, with the plugins of it. None, and not
@@ -80,8 +82,10 @@ class Workers {
         sys::UniqueFd channel_fd;  // the same; the stream only waits
         std::unique_ptr<gateway::Counters> counters;
         std::unique_ptr<run::Capture> output;
-        std::set<std::string> sent_names;  // listening sockets, access logs and certificates it has got
-        std::uint64_t sent = 0;            // revision
+        // Listening sockets, access logs, certificates and plugins that it has got; of sockets, which.
+        std::map<std::string, std::uint64_t> has;
+        std::map<std::string, std::uint64_t> drops;  // by the table of this revision
+        std::uint64_t sent = 0;                      // revision
         std::uint64_t confirmed = 0;
         bool leaving = false;
         std::deque<Waiting> waiting;       // for room in its channel
@@ -102,6 +106,7 @@ class Workers {
     void watch_calls();
     void look_at_calls();
     std::map<std::string, const sys::UniqueFd*> descriptors_for(const Open& open) const;
+    std::map<std::string, const sys::UniqueFd*> missing(const Open& open) const;
     void tell(std::uint64_t id, Open& open, model::OrderKind kind, sys::UniqueFd descriptor = {});
     bool send_waiting(Open& open);
     bool send(Open& open, const model::Order& order, const std::vector<int>& descriptors = {});
@@ -120,6 +125,7 @@ class Workers {
     Certificates certificates_;
     std::size_t unknown_ = 0;          // workers that run and cannot be asked
     Millis looked_ = 0;
+    bool root_said_ = false;
     std::set<std::uint64_t> silent_;   // at the last look
     boost::asio::steady_timer calls_;  // while there are plugins, or calls of them
     bool watching_ = false;

@@ -30,6 +30,7 @@ struct Door {
     sys::UniqueFd listener;     // invalid: not served by this worker any more
     bool is_unix = false;
     bool watched = false;       // accepted from
+    std::size_t accepted = 0;   // since it waits in line behind other workers
     bool gone = false;          // the table knows it no more
     Millis paused = 0;          // accepting failed; not before this
     model::Entrance entrance;

@@ -39,11 +39,13 @@ void Exchange::seek() {
         // Where an idle one has just been closed under a request, others may be about to be.
         const bool introduced = pool_->rules().proxy_protocol != model::ProxyProtocol::none;
         Link* link = attempts_ == 0 && !introduced ? links.take_idle(*peer) : nullptr;
-        if (link == nullptr) link = links.connect(*peer);
+        int error = 0;
+        if (link == nullptr) link = links.connect(*peer, error);
         if (link == nullptr) {
+            tried_.push_back(peer->id);
+            if (!sys::blames_peer(error)) continue;
             pool_->failed(peer->id, all_.core().now, true);
             if (!pool_->may_retry(model::RetryOn::connect)) return give_up(503);
-            tried_.push_back(peer->id);
             continue;
         }
         pool_->started(peer->id);

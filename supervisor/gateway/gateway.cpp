@@ -240,14 +240,12 @@ void Gateway::settle_accepting() {
         if (door->entrance.protocol == model::Protocol::udp) continue;
         const bool wanted = !full && !core_.leaving && door->listener.valid() && !door->empty() && door->paused == 0;
         if (wanted == door->watched) continue;
-        if (!wanted) {
+        if (wanted) {
+            watch(*door);
+        } else {
             core_.epoll.remove(door->listener);
-        } else if (auto added = core_.epoll.add(door->listener, Epoll::Watch::listener, make_token(door.get(), Kind::door)); !added) {
-            core_.log.error("listener {}: {}", name, added.error().message());
-            door->listener.reset();
-            continue;
+            door->watched = false;
         }
-        door->watched = wanted;
     }
 }
 
@@ -263,21 +261,40 @@ void Gateway::accept_from(Door& door) {
     for (std::size_t i = 0; i < limits::accept_turn && door.watched && open_sessions() < most_sessions_; ++i) {
         sys::SocketAddress from;
         sys::Accepted accepted = sys::accept_stream(door.listener, &from);
-        if (accepted.error == EAGAIN) return;
+        if (accepted.error == EAGAIN) break;
         if (accepted.error != 0) {
             core_.log.warning("{}; tried again in {} ms", Error::system("accept from " + door.name, accepted.error).message(), limits::accept_backoff);
             door.paused = core_.now + limits::accept_backoff;
             return settle_accepting();
         }
         ++core_.totals.accepted;
+        ++door.accepted;
         if (Porch::is_for(door)) porch_.add(shared, std::move(accepted.socket), ClientAddress(from));
         else enter(shared, Stream(std::move(accepted.socket)), ClientAddress(from));
     }
-    if (open_sessions() >= most_sessions_) settle_accepting();
+    if (open_sessions() >= most_sessions_) return settle_accepting();
+    if (door.accepted < limits::accept_share || !door.watched) return;
+    door.accepted = 0;
+    core_.epoll.remove(door.listener);
+    door.watched = false;
+    watch(door);
+}
+
+void Gateway::watch(Door& door) {
+    if (auto added = core_.epoll.add(door.listener, Epoll::Watch::listener, make_token(&door, Kind::door)); !added) {
+        core_.log.error("listener {}: {}", door.name, added.error().message());
+        return door.listener.reset();
+    }
+    door.watched = true;
 }
 
 void Gateway::enter(const std::shared_ptr<Door>& door, Stream client, const ClientAddress& address) {
     if (door->entrance.protocol == model::Protocol::http) return http_.add(door, std::move(client), address);
+    if (door->choices.empty()) {
+        // The listener has left while the client's handshake went on.
+        ++core_.totals.closed;
+        return;
+    }
     tcp_.accept(door->pool(), std::move(client), address, door->is_unix);
 }
 
@@ -383,7 +400,7 @@ void Gateway::take(sys::UniqueFd channel) {
 
 void Gateway::take_some(std::list<Taker>::iterator taker) {
     std::size_t count = 0;
-    for (; count < limits::accept_turn && open_sessions() < most_sessions_; ++count) {
+    for (; count < limits::take_turn && open_sessions() < most_sessions_; ++count) {
         auto taken = taker->take();
         if (!taken) {
             if (!taker->ended()) core_.log.error("take connections over: {}", taken.error().message());

@@ -59,6 +59,7 @@ class Gateway {
   private:
     void dispatch(const sys::Readiness& event);
     void accept_from(Door& door);
+    void watch(Door& door);
     void enter(const std::shared_ptr<Door>& door, Stream client, const ClientAddress& address);
     void take_credentials(Door& door, std::map<std::string, sys::UniqueFd>& descriptors);
     void settle_accepting();

@@ -293,6 +293,7 @@ void H2Client::close(bool broken) {
     drop_streams();
     if (broken) sys::break_on_close(stream_.socket());
     stream_ = Stream();
+    ++core().totals.closed;
     plane_.remove(*this);
 }
 

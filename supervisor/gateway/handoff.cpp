@@ -95,7 +95,7 @@ Handoff::Answer Handoff::give(const Pool::Peer& peer, const std::shared_ptr<Pool
     if (line.guests.size() >= BATON_HANDOFF_UNTAKEN) return Answer::busy;
     if (!line.socket.valid()) {
         const int error = connect(line);
-        if (error != 0) return error == EAGAIN || error == EMFILE || error == ENFILE ? Answer::busy : Answer::unreachable;
+        if (error != 0) return sys::blames_peer(error) ? Answer::unreachable : Answer::busy;
     }
     if (line.guests.empty() && !leaving_) core_.deadlines.set(line, core_.now, pool->rules().timeouts.connect);
     if (line.guests.size() == line.sent) unsent_.push_back(&line);

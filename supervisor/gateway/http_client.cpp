@@ -370,6 +370,7 @@ void HttpClient::close(bool broken) {
     log_request();
     if (broken) sys::break_on_close(stream_.socket());
     stream_ = Stream();
+    ++plane_.core().totals.closed;
     plane_.remove(*this);
 }
 

@@ -14,7 +14,6 @@ void HttpPlane::add(const std::shared_ptr<Door>& door, Stream stream, ClientAddr
 void HttpPlane::add(std::unique_ptr<Client> client) {
     client->index = static_cast<std::uint32_t>(clients_.size());
     Client& added = *clients_.emplace_back(std::move(client));
-    core_.totals.open = clients_.size();
     // Who came while the others were told, or speaks another version since, is told now.
     if (core_.leaving && (!passing_ || !added.can_pass())) added.leave();
     added.start();

@@ -22,14 +22,18 @@ Link* Links::take_idle(const Pool::Peer& peer) {
     return link;
 }
 
-Link* Links::connect(const Pool::Peer& peer) {
+Link* Links::connect(const Pool::Peer& peer, int& error) {
     sys::Connected made = sys::connect_stream(peer.address);
+    error = made.error;
     if (made.error != 0 && made.error != EINPROGRESS) return nullptr;
     auto link = std::make_unique<Link>(*this, Stream(std::move(made.socket)), peer.id, peer.counter);
     const bool connecting = made.error == EINPROGRESS;
     link->state = connecting ? LinkState::connecting : LinkState::busy;
     link->writing = connecting;
-    if (!core_.epoll.add(link->stream.socket(), connecting ? Epoll::Watch::stream_writing : Epoll::Watch::stream, token_of(*link))) return nullptr;
+    if (!core_.epoll.add(link->stream.socket(), connecting ? Epoll::Watch::stream_writing : Epoll::Watch::stream, token_of(*link))) {
+        error = ENOMEM;
+        return nullptr;
+    }
     if (link->counter != nullptr) ++*link->counter;
     link->index = static_cast<std::uint32_t>(all_.size());
     return all_.emplace_back(std::move(link)).get();

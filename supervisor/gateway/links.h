@@ -22,8 +22,8 @@ class Links {
 
     // An idle one to the endpoint, or null.
     Link* take_idle(const Pool::Peer& peer);
-    // A new one; null: the address refuses at once. It is busy if the connection was made at once.
-    Link* connect(const Pool::Peer& peer);
+    // A new one; null: `error` says why the connection could not even be begun. It is busy if it was made at once.
+    Link* connect(const Pool::Peer& peer, int& error);
     // Its exchange is over, and it may serve another for so long. `most`: idle ones to keep for an endpoint.
     void park(Link& link, Millis wait, std::size_t most);
     void close(Link& link);

@@ -33,6 +33,7 @@ struct Leg {
     bool readable = false;           // there may be something to read
     bool ending = false;             // the kernel said that nothing follows what is there to read
     bool ended = false;              // its last byte was read
+    bool watched = false;            // its events are told
     bool told = false;               // it was told that it has got the last byte
     bool writing = false;            // it is watched for room to write
     bool careful = false;            // one short read may not be all that is there (urgent data, a unix client)
@@ -59,7 +60,6 @@ struct Session final : public Timed {
     std::uint32_t index = 0;            // in the list of all
     std::vector<std::uint64_t> tried;   // endpoints that could not be reached, in a row
     SessionState state = SessionState::waiting;
-    bool upstream_watched = false;
 
     Leg& leg(Side side) { return side == Side::client ? client : upstream; }
     Leg& other(Side side) { return side == Side::client ? upstream : client; }

@@ -53,9 +53,10 @@ void TcpPlane::connect(Session& session) {
         }
         sys::Connected made = sys::connect_stream(peer->address);
         if (made.error != 0 && made.error != EINPROGRESS) {
+            session.tried.push_back(peer->id);
+            if (!sys::blames_peer(made.error)) continue;
             session.pool->failed(peer->id, core_.now, true);
             if (!session.pool->may_retry(model::RetryOn::connect)) return give_up(session);
-            session.tried.push_back(peer->id);
             continue;
         }
         session.upstream = Leg{};
@@ -66,7 +67,7 @@ void TcpPlane::connect(Session& session) {
         if (session.counter != nullptr) ++*session.counter;
         if (made.error == 0) return connected(session);
         session.state = SessionState::connecting;
-        session.upstream.writing = session.upstream_watched = true;
+        session.upstream.writing = session.upstream.watched = true;
         core_.deadlines.set(session, core_.now, session.pool->rules().timeouts.connect);
         if (!core_.epoll.add(session.upstream.stream.socket(), Epoll::Watch::stream_writing, token_of(session, Side::upstream))) close(session, true);
         return;
@@ -127,7 +128,7 @@ void TcpPlane::connected(Session& session) {
     // What the client has sent already goes first: then its descriptor is told of only for what is new.
     session.client.readable = true;
     const Relay::Outcome outcome = relay_.move(session, Side::client);
-    if (!watch(session, Side::client) || (!session.upstream_watched && !watch(session, Side::upstream))) return close(session, true);
+    if (!watch(session, Side::client) || (!session.upstream.watched && !watch(session, Side::upstream))) return close(session, true);
     conclude(session, Side::client, outcome);
 }
 

@@ -13,15 +13,6 @@ namespace baton::gateway {
 
 using sys::Epoll;
 
-namespace {
-
-// What says nothing about the instance: this process, or this host, has no more of something.
-bool is_our_own(int error) {
-    return error == EMFILE || error == ENFILE || error == ENOMEM || error == ENOBUFS || error == EAGAIN || error == EADDRNOTAVAIL;
-}
-
-}  // namespace
-
 void Flow::on_ready(const sys::Readiness&) { plane.on_answers(*this); }
 void Flow::on_deadline() { plane.finish(*this); }
 void UdpDoor::on_ready(const sys::Readiness&) { plane.on_datagrams(*this); }
@@ -201,7 +192,7 @@ void UdpPlane::forward(Flow& flow, std::size_t first, std::size_t count) {
         }
         const int error = send(flow, first, end);
         if (error == 0) continue;
-        if (is_our_own(error) || error == EMSGSIZE) {
+        if (!sys::blames_peer(error) || error == EMSGSIZE) {
             drop(flow.door, 1, std::strerror(error));
             ++first;
             continue;
@@ -250,7 +241,7 @@ bool UdpPlane::bind(Flow& flow, std::vector<std::uint64_t>& tried, bool& may_ret
         }
         if (peer == nullptr) return false;
         sys::Connected made = sys::connect_datagrams(peer->address);
-        if (made.error != 0 && is_our_own(made.error)) return false;
+        if (made.error != 0 && !sys::blames_peer(made.error)) return false;
         const bool reached = made.error == 0;
         if (!reached || !core_.epoll.add(made.socket, Epoll::Watch::channel, token_of(flow))) {
             tried.push_back(peer->id);

@@ -6,6 +6,7 @@
 #include <fmt/core.h>
 
 #include "plan/externals.h"
+#include "plan/step.h"
 #include "plan/workers.h"
 
 namespace baton::plan {
@@ -112,7 +113,9 @@ void add_listener(const model::State& state, const ListenerSpec& listener, model
 
 model::RouteTable routes(const model::State& state) {
     model::RouteTable table;
-    for (const ListenerSpec& listener : state.configuration.listeners) add_listener(state, listener, table);
+    for (const ListenerSpec& listener : state.configuration.listeners) {
+        if (is_open(state, listener)) add_listener(state, listener, table);
+    }
     table.plugins = state.gateway.plugins;
     // Who waits at one that left the configuration is served still.
     for (const auto& closing : state.counters.closing) add_listener(state, closing.spec, table);

@@ -363,6 +363,14 @@ bool wanted(const State& state, const Service& service) {
     });
 }
 
+bool is_open(const State& state, const model::ListenerSpec& listener) {
+    const auto services = services_of(listener);
+    return std::any_of(services.begin(), services.end(), [&](const std::string& name) {
+        const auto service = state.services.find(name);
+        return service != state.services.end() && (wanted(state, service->second) || !service->second.instances.empty());
+    });
+}
+
 std::uint32_t ready_count(const Service& service) {
     return static_cast<std::uint32_t>(std::count_if(service.instances.begin(), service.instances.end(),
                                                     [](const Instance& instance) { return instance.state == InstanceState::ready; }));

@@ -31,6 +31,8 @@ bool instances_ended(const model::State& state);
 
 // Whether a service is asked to run at all: enabled, not stopped, and so is all it depends on.
 bool wanted(const model::State& state, const model::Service& service);
+// Whether a listener is to be there: somebody it leads to is to run, or runs still.
+bool is_open(const model::State& state, const model::ListenerSpec& listener);
 // Who holds a place: of the two during a rollover the one that stays. Null when there is none.
 const model::Instance* find_place(const model::Service& service, std::uint32_t ordinal);
 // Instances that take traffic, whatever their revision.

@@ -107,6 +107,20 @@ Connected connect_stream(const SocketAddress& address) {
     return {std::move(socket), error};
 }
 
+bool blames_peer(int error) {
+    switch (error) {
+        case EAGAIN:
+        case EMFILE:
+        case ENFILE:
+        case ENOMEM:
+        case ENOBUFS:
+        case EADDRNOTAVAIL:
+        case EACCES:
+        case EPERM: return false;
+        default: return true;
+    }
+}
+
 int connect_error(const UniqueFd& socket) {
     int error = 0;
     socklen_t length = sizeof(error);

@@ -41,6 +41,9 @@ struct Connected {
     int error = 0;
 };
 Connected connect_stream(const SocketAddress& address);
+// Whether the error of a connection that could not be made says something of who was to be reached: not where this
+// process or host has no more of something, may not reach it, or its queue is full.
+bool blames_peer(int error);
 int connect_error(const UniqueFd& socket);
 
 // accept_stream never waits from here on. What is accepted inherits the rest: what is small is sent at once,

@@ -302,6 +302,36 @@ TEST_F(OneGateway, WhoIsOnTheWayWhenItsServiceLeavesIsReset) {
     EXPECT_EQ(gateway_->totals().failed, 1U);
 }
 
+// The first attempt is under way for a moment, the next one is made at once: what is heard of one is not of the other.
+TEST_F(OneGateway, AfterOneThatRefusesAUnixSocketIsHeard) {
+    Listening refuses = listen_tcp();
+    refuses.socket.reset();
+    const Listening hidden = listen_unix("second");
+    gateway_->follow(2, {route("web", {{8, refuses.address}, {9, hidden.address}})});
+    for (int i = 0; i < 4; ++i) {
+        Wire client = connect_to(front_.address);
+        std::unique_ptr<Wire> instance;
+        ASSERT_TRUE(until([&] { return (instance = hidden.accept()) != nullptr; }));
+        EXPECT_TRUE(carries(client, *instance, "question"));
+        EXPECT_TRUE(carries(*instance, client, "answer"));
+    }
+}
+
+TEST_F(OneGateway, AnInstanceWhoseQueueIsFullIsNotToBlame) {
+    const Listening slow = listen_unix("slow", 1);
+    const Listening other = listen_unix("other");
+    gateway_->follow(2, {route("web", {{8, slow.address}, {9, other.address}})});
+    std::vector<Wire> clients;
+    for (int i = 0; i < 12; ++i) clients.push_back(connect_to(front_.address));
+    ASSERT_TRUE(until([&] { return gateway_->open_to(8) + gateway_->open_to(9) == 12; }));
+    ASSERT_GT(gateway_->open_to(9), 6U) << "what the one had no room for, the other got";
+    while (slow.accept() != nullptr) {}
+    const auto before = gateway_->open_to(8);
+    clients.push_back(connect_to(front_.address));
+    clients.push_back(connect_to(front_.address));
+    EXPECT_TRUE(until([&] { return gateway_->open_to(8) == before + 1; })) << "it has its turn again";
+}
+
 TEST_F(OneGateway, AListenerThatLeavesTheTableIsNotAcceptedFrom) {
     auto [client, instance] = connect(front_, instance_);
     const Listening other_front = listen_tcp();

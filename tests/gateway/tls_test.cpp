@@ -333,6 +333,21 @@ TEST_F(Porches, WhatFollowsAProxyHeaderIsTheInstances) {
     EXPECT_TRUE(until([&] { instance->read(); return instance->got == "hello"; })) << instance->got;
 }
 
+TEST_F(Porches, WhoBeginsWhileTheListenerLeavesIsClosed) {
+    for (const auto protocol : {model::Protocol::tcp, model::Protocol::http}) {
+        begin(protocol, false, true);
+        Wire wire = connect_to(front_.address);
+        ASSERT_TRUE(until([&] { return gateway_->totals().open == 1; }));
+        gateway_->gateway->follow({}, {});
+        wire.send("PROXY UNKNOWN\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n");
+        EXPECT_TRUE(until([&] { wire.read(); return wire.over(); }));
+        wire.socket.reset();
+        EXPECT_TRUE(until([&] { return gateway_->totals().open == 0; }));
+        EXPECT_EQ(gateway_->totals().closed, 1U);
+        running_.clear();
+    }
+}
+
 TEST_F(Porches, ABeginningThatIsNoneIsClosed) {
     begin(model::Protocol::http, false, true);
     Wire wire = connect_to(front_.address);
