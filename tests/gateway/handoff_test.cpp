@@ -81,7 +81,7 @@ TEST_F(HandedOver, AConnectionIsTheInstancesAlone) {
     EXPECT_TRUE(until([&] { return worker.totals().open == 1 && worker.gateway->open_sessions() == 0; })) << "the worker has let go of it";
     EXPECT_EQ(worker.open_to(7), 1U);
     a.has.clear();
-    EXPECT_TRUE(until([&] { return worker.totals().open == 0; }));
+    EXPECT_TRUE(until([&] { a.take(); return worker.totals().open == 0; }));
     EXPECT_EQ(worker.open_to(7), 0U);
     EXPECT_EQ(worker.totals().accepted, 1U);
     EXPECT_EQ(worker.totals().closed, 1U);
@@ -155,7 +155,7 @@ TEST_F(HandedOver, AWorkerThatLeavesHasItsConnectionsCountedByAnother) {
     EXPECT_EQ(fresh.totals().open, 5U);
     EXPECT_EQ(fresh.totals().taken, 5U);
     a.has.pop_back();
-    EXPECT_TRUE(until([&] { return fresh.open_to(7) == 4; }));
+    EXPECT_TRUE(until([&] { a.take(); return fresh.open_to(7) == 4; }));
     EXPECT_TRUE(wires[0].send("still").empty());
     EXPECT_TRUE(until([&] { return read_from(a.has[0]) == "still"; }));
 }
@@ -173,7 +173,7 @@ TEST_F(HandedOver, OnesOfAWorkerThatWasKilledAreCountedByTheNext) {
     follow(next, {{7, a.hidden.address}});
     EXPECT_TRUE(until([&] { a.take(); return next.open_to(7) == 2; }));
     a.has.clear();
-    EXPECT_TRUE(until([&] { return next.open_to(7) == 0; }));
+    EXPECT_TRUE(until([&] { a.take(); return next.open_to(7) == 0; }));
 }
 
 TEST_F(HandedOver, AnInstanceIsToldToDrain) {
@@ -202,7 +202,7 @@ TEST_F(HandedOver, ALineStaysUntilItsConnectionsHaveEnded) {
     turns(3);
     EXPECT_EQ(worker.open_to(7), 1U);
     a.has.clear();
-    EXPECT_TRUE(until([&] { return worker.open_to(7) == 0; }));
+    EXPECT_TRUE(until([&] { a.take(); return worker.open_to(7) == 0; }));
     EXPECT_EQ(worker.totals().closed, 1U);
 }
 
@@ -241,7 +241,7 @@ TEST_F(HandedOver, AConnectionMayEndInAnyThreadAndAfterItsSource) {
     std::thread other([&half] { half.clear(); });
     a.has.erase(a.has.begin(), a.has.begin() + 19);
     other.join();
-    EXPECT_TRUE(until([&] { return worker.open_to(7) == 1; }));
+    EXPECT_TRUE(until([&] { a.take(); return worker.open_to(7) == 1; }));
     a.clients.reset();
     EXPECT_TRUE(wires[19].send("x").empty());
     EXPECT_TRUE(until([&] { return read_from(a.has[0]) == "x"; }));

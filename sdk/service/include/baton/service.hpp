@@ -17,6 +17,7 @@
 #include <poll.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/timerfd.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -84,6 +85,8 @@ struct Listener {
 struct State {
     std::mutex mutex;
     int epoll = -1;
+    int timer = -1;         // when ends are reported that nothing else has taken along
+    bool timed = false;
     std::vector<Listener> listeners;
     std::vector<Line> lines;
     std::uint64_t next_id = 1;
@@ -98,10 +101,16 @@ struct State {
             if (listener.fd >= 0) ::close(std::exchange(listener.fd, -1));
             listener.paused = false;
         }
-        if (epoll >= 0) ::close(std::exchange(epoll, -1));
+        for (int* fd : {&epoll, &timer}) {
+            if (*fd >= 0) ::close(std::exchange(*fd, -1));
+        }
     }
 
     static constexpr std::uint64_t listener_bit = 1ULL << 63U;
+    static constexpr std::uint64_t timer_token = 0;
+    // An end is told with the next report, with so many others, or after so long: by itself it is worth no message.
+    static constexpr std::uint32_t ends_at_once = 64;
+    static constexpr long ends_wait_ns = 10'000'000;
 
     void watch(int fd, std::uint64_t token) const {
         epoll_event event{EPOLLIN, {}};
@@ -143,6 +152,17 @@ struct State {
         line.report = {sizeof(line.report), 0, 0, 0};
     }
 
+    void wake_soon() {
+        if (timed || timer < 0) return;
+        const itimerspec once{{0, 0}, {0, ends_wait_ns}};
+        timed = ::timerfd_settime(timer, 0, &once, nullptr) == 0;
+    }
+    void on_time() {
+        std::uint64_t count = 0;
+        static_cast<void>(::read(timer, &count, sizeof(count)));
+        timed = false;
+    }
+
     // A connection of this line has ended. Those of one listener are alike, so any line that counts some will do.
     void ended(std::uint64_t id, std::size_t listener) {
         const std::lock_guard lock(mutex);
@@ -155,8 +175,8 @@ struct State {
             if (listeners[listener].orphans > 0) --listeners[listener].orphans;
         } else {
             --line->counted;
-            ++line->report.ended;
-            flush(*line);
+            if (++line->report.ended >= ends_at_once) flush(*line);
+            else wake_soon();
         }
         if (std::exchange(listeners[listener].paused, false)) watch(listeners[listener].fd, listener | listener_bit);
     }
@@ -234,6 +254,9 @@ class Connections {
         for (auto& [fd, name] : sockets) state_->listeners.push_back({fd, std::move(name)});
         state_->epoll = ::epoll_create1(EPOLL_CLOEXEC);
         if (state_->epoll < 0) throw std::system_error(errno, std::generic_category(), "epoll_create1");
+        state_->timer = ::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+        if (state_->timer < 0) throw std::system_error(errno, std::generic_category(), "timerfd_create");
+        state_->watch(state_->timer, detail::State::timer_token);
         for (std::size_t i = 0; i < state_->listeners.size(); ++i) {
             const int fd = state_->listeners[i].fd;
             int domain = 0;
@@ -282,7 +305,8 @@ class Connections {
         const std::lock_guard lock(state_->mutex);
         for (int i = 0; i < count; ++i) {
             const std::uint64_t token = events.at(static_cast<std::size_t>(i)).data.u64;
-            if ((token & detail::State::listener_bit) != 0) accept_lines(token & ~detail::State::listener_bit);
+            if (token == detail::State::timer_token) state_->on_time();
+            else if ((token & detail::State::listener_bit) != 0) accept_lines(token & ~detail::State::listener_bit);
             else if (detail::Line* line = state_->find(token); line != nullptr && !read(*line)) end(*line);
         }
         if (count > 0) state_->settle();
@@ -343,6 +367,8 @@ class Connections {
             if (order.kind == BATON_HANDOFF_DRAIN) draining_ = true;
             if (order.kind == BATON_HANDOFF_RESUME) draining_ = false;
             if (order.kind == BATON_HANDOFF_LEAVE) line.leaving = true;
+            // More of them would have come with it.
+            if (order.kind == BATON_HANDOFF_CONNECTIONS && order.count < BATON_HANDOFF_BATCH && line.skip == 0) return true;
         }
         return true;
     }
