@@ -13,7 +13,7 @@ def every_mistake_at_once(sandbox):
     bad["service"]["web"].update(version="2", colour="red", replicas="many", depends_on=["nobody"])
     bad["listener"]["double"] = dict(config["listener"]["web"])
     bad["listener"]["lost"] = {"address": sandbox.address(), "protocol": "http", "service": "missing"}
-    bad["service"]["far"] = {"version": "1", "command": [SERVER], "delivery": "handoff"}
+    bad["service"]["far"] = {"version": "1", "command": [SERVER], "runtime": "container"}
     result = baton.reload(bad, check=False)
     text = result.stdout + result.stderr
     assert result.returncode == 1, text
