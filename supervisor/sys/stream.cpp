@@ -56,7 +56,9 @@ Transfer write_pieces(const UniqueFd& socket, std::span<const std::string_view> 
         CHECK(message.msg_iovlen < parts.size());
         parts[message.msg_iovlen++] = {const_cast<char*>(piece.data()), piece.size()};  // NOLINT: the kernel only reads it
     }
-    return message.msg_iovlen == 0 ? Transfer{} : send(socket, message);
+    if (message.msg_iovlen == 0) return {};
+    if (message.msg_iovlen == 1) return write_stream(socket, {static_cast<const char*>(parts[0].iov_base), parts[0].iov_len});
+    return send(socket, message);
 }
 
 Transfer write_descriptors(const UniqueFd& socket, std::string_view bytes, std::span<const int> descriptors) {

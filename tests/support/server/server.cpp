@@ -103,11 +103,8 @@ asio::awaitable<void> Server::take_all() {
         auto [ec] = co_await clients_ready_->async_wait(asio::posix::stream_descriptor::wait_read, awaited);
         if (ec) co_return;
         while (auto client = clients_->next()) {
-            int family = AF_INET;
-            socklen_t length = sizeof(family);
-            ::getsockopt(client->fd(), SOL_SOCKET, SO_DOMAIN, &family, &length);
             Stream stream(io_);
-            stream.assign(asio::generic::stream_protocol(family, 0), client->release());
+            stream.assign(asio::generic::stream_protocol(AF_INET, 0), client->release());  // of whichever family it is
             serve(std::move(stream), std::move(client));
         }
         if (clients_->draining() == sent_away_.has_value()) continue;
