@@ -13,17 +13,15 @@
 
 namespace {
 
-using baton::sdk::none;
-using baton::sdk::Pool;
-using baton::sdk::Roster;
+using namespace baton::sdk;
 
 struct ActiveStandby {
     static constexpr const char* name = "active_standby";
     static constexpr const char* description = "the first usable endpoint gets everything, by priority, backups last";
     static constexpr std::array options{
-        baton::sdk::flag("preempt", "true", "whether an endpoint that comes first takes over again when it is back"),
+        flag("preempt", "true", "whether an endpoint that comes first takes over again when it is back"),
     };
-    explicit ActiveStandby(const baton::sdk::Settings& settings) : preempt(settings.flag("preempt")) {}
+    explicit ActiveStandby(const Settings& settings) : preempt(settings.flag("preempt")) {}
     bool preempt;
     class State;
 };
@@ -36,17 +34,13 @@ class ActiveStandby::State {
             return roster_.backup(a) != roster_.backup(b) ? roster_.backup(b) : pool[a].priority < pool[b].priority;
         });
         keeps_ = !strategy.preempt;
-        if (previous != nullptr && previous->active_ != none) {
-            for (std::uint32_t i = 0; i < pool.size(); ++i) {
-                if (pool[i].id == previous->roster_.id(previous->active_)) active_ = i;
-            }
-        }
+        if (previous != nullptr && previous->active_ != none) active_ = roster_.find(previous->roster_.id(previous->active_));
         choose();
     }
 
     std::uint32_t pick(const baton_request& request) {
         if (roster_.refresh()) choose();
-        if (request.tried == nullptr || active_ == none || !baton::sdk::tried(request, active_)) return active_;
+        if (request.tried == nullptr || active_ == none || !tried(request, active_)) return active_;
         // For this request only: whether the active one is still good is the host's to say.
         const bool backups = roster_.backups_for(request);
         for (const std::uint32_t i : order_) {

@@ -21,9 +21,7 @@
 
 namespace {
 
-using baton::sdk::none;
-using baton::sdk::Pool;
-using baton::sdk::Roster;
+using namespace baton::sdk;
 using hashing::Seat;
 
 using Lookup = std::variant<hashing::Ring, hashing::Maglev, hashing::Rendezvous>;
@@ -33,11 +31,11 @@ struct Hash {
     static constexpr const char* description = "consistent hashing: a key keeps its endpoint";
     static constexpr std::uint32_t uses = BATON_USES_KEY;
     static constexpr std::array options{
-        baton::sdk::choice("method", "ring", "ring|maglev|rendezvous", "how keys are mapped to endpoints"),
-        baton::sdk::number("bounded_load", "0", 0, 100,
-                           "an endpoint with more than this times its share of connections passes keys on; 0: any number, else 1.01 or more"),
+        choice("method", "ring", "ring|maglev|rendezvous", "how keys are mapped to endpoints"),
+        number("bounded_load", "0", 0, 100,
+               "an endpoint with more than this times its share of connections passes keys on; 0: any number, else 1.01 or more"),
     };
-    explicit Hash(const baton::sdk::Settings& settings) : method(settings.text("method")), bounded_load(settings.number("bounded_load")) {
+    explicit Hash(const Settings& settings) : method(settings.text("method")), bounded_load(settings.number("bounded_load")) {
         if (bounded_load != 0 && bounded_load < 1.01) throw std::invalid_argument("bounded_load is 0 or 1.01 and more");
     }
     Lookup lookup(const std::vector<Seat>& seats) const {
@@ -69,7 +67,7 @@ class Hash::State {
         const bool backups = roster_.backups_for(request);
         const Tier& tier = tiers_[backups ? 1 : 0];
         if (tier.seats.empty()) return none;
-        const double per_weight = bounded_load_ == 0 ? 0 : most_per_weight(request, backups);
+        const double per_weight = bounded_load_ == 0 ? 0 : most_per_weight(request);
         const auto fits = [&](std::uint32_t seat) {
             const std::uint32_t i = tier.endpoints[seat];
             const std::uint32_t weight = roster_.weight_for(request, backups, i);
@@ -97,15 +95,13 @@ class Hash::State {
     }
 
     // Connections that one endpoint may have for each thousandth of its weight, with this request counted.
-    double most_per_weight(const baton_request& request, bool backups) const {
+    double most_per_weight(const baton_request& request) const {
         std::uint64_t connections = 1;
         std::uint64_t weights = 0;
-        for (std::uint32_t i = 0; i < roster_.size(); ++i) {
-            const std::uint32_t weight = roster_.weight_for(request, backups, i);
-            if (weight == 0) continue;
+        roster_.each_for(request, [&](std::uint32_t i, std::uint32_t weight) {
             connections += roster_.active(i);
             weights += weight;
-        }
+        });
         return weights == 0 ? 0 : bounded_load_ * static_cast<double>(connections) / static_cast<double>(weights);
     }
 

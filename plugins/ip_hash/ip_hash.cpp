@@ -12,9 +12,7 @@
 
 namespace {
 
-using baton::sdk::none;
-using baton::sdk::Pool;
-using baton::sdk::Roster;
+using namespace baton::sdk;
 
 constexpr std::uint32_t hashes = 6271;
 constexpr std::uint32_t most_steps = 20;
@@ -23,7 +21,6 @@ struct IpHash {
     static constexpr const char* name = "ip_hash";
     static constexpr const char* description = "each client address keeps its endpoint, by nginx's mapping";
     static constexpr std::uint32_t uses = BATON_USES_CLIENT;
-    explicit IpHash(const baton::sdk::Settings&) {}
     class State;
 };
 
@@ -42,7 +39,7 @@ class IpHash::State {
         roster_.refresh();
         const bool backups = roster_.backups_for(request);
         const std::uint32_t bytes = request.client.family == BATON_FAMILY_INET4 ? 3 : request.client.size;
-        if (backups || sum_ == 0 || bytes == 0) return in_turn(request, backups);
+        if (backups || sum_ == 0 || bytes == 0) return in_turn(request);
         std::uint32_t hash = 89;
         // nginx goes on from where the attempt before was; from the beginning, that are so many steps more.
         for (std::uint32_t step = 0; step <= most_steps + request.attempt; ++step) {
@@ -50,21 +47,19 @@ class IpHash::State {
             const std::uint32_t picked = places_[hash % sum_];
             if (roster_.weight_for(request, backups, picked) != 0) return picked;
         }
-        return in_turn(request, backups);
+        return in_turn(request);
     }
 
   private:
     // Smooth weighted round robin, for the few who come to it.
-    std::uint32_t in_turn(const baton_request& request, bool backups) {
+    std::uint32_t in_turn(const baton_request& request) {
         std::uint32_t best = none;
         std::int64_t total = 0;
-        for (std::uint32_t i = 0; i < roster_.size(); ++i) {
-            const std::uint32_t weight = roster_.weight_for(request, backups, i);
-            if (weight == 0) continue;
+        roster_.each_for(request, [&](std::uint32_t i, std::uint32_t weight) {
             turns_[i] += weight;
             total += weight;
             if (best == none || turns_[i] > turns_[best]) best = i;
-        }
+        });
         if (best != none) turns_[best] -= total;
         return best;
     }

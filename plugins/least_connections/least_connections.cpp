@@ -10,14 +10,11 @@
 
 namespace {
 
-using baton::sdk::none;
-using baton::sdk::Pool;
-using baton::sdk::Roster;
+using namespace baton::sdk;
 
 struct LeastConnections {
     static constexpr const char* name = "least_connections";
     static constexpr const char* description = "whoever has the fewest connections for its weight";
-    explicit LeastConnections(const baton::sdk::Settings&) {}
     class State;
 };
 
@@ -30,10 +27,8 @@ class LeastConnections::State {
         next_ = pool.size() == 0 ? 0 : pool.worker() % pool.size();
         if (previous == nullptr) return;
         // Behind whom was picked last, if it is still there.
-        for (std::uint32_t i = 0; i < pool.size(); ++i) {
-            if (pool[i].id == previous->last_) next_ = i + 1 == pool.size() ? 0 : i + 1;
-        }
         last_ = previous->last_;
+        if (const std::uint32_t last = roster_.find(last_); last != none) next_ = last + 1 == pool.size() ? 0 : last + 1;
     }
 
     std::uint32_t pick(const baton_request& request) {

@@ -6,16 +6,13 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
-#include <unordered_map>
 #include <vector>
 
 #include "baton/roster.hpp"
 
 namespace {
 
-using baton::sdk::none;
-using baton::sdk::Pool;
-using baton::sdk::Roster;
+using namespace baton::sdk;
 
 // A failure counts as a response of at least this, in microseconds.
 constexpr double failure_us = 1'000'000;
@@ -26,9 +23,9 @@ struct LeastTime {
     static constexpr const char* name = "least_time";
     static constexpr const char* description = "the quicker of two at random, by response time and connections (peak EWMA)";
     static constexpr std::array options{
-        baton::sdk::duration("decay", "10s", 1'000, 3'600'000'000, "how long a measured time is remembered: after it, it counts a third"),
+        duration("decay", "10s", 1'000, 3'600'000'000, "how long a measured time is remembered: after it, it counts a third"),
     };
-    explicit LeastTime(const baton::sdk::Settings& settings) : decay_us(static_cast<double>(settings.microseconds("decay"))) {}
+    explicit LeastTime(const Settings& settings) : decay_us(static_cast<double>(settings.microseconds("decay"))) {}
     double decay_us;
     class State;
 };
@@ -39,10 +36,9 @@ class LeastTime::State {
         : roster_(pool), random_(pool.seed()), decay_us_(strategy.decay_us), times_(pool.size()) {
         untried_.reserve(pool.size());
         if (previous == nullptr) return;
-        std::unordered_map<std::uint64_t, Time> known;
-        for (std::uint32_t i = 0; i < previous->times_.size(); ++i) known.emplace(previous->roster_.id(i), previous->times_[i]);
+        const std::vector<std::uint32_t> places = roster_.places_in(previous->roster_);
         for (std::uint32_t i = 0; i < times_.size(); ++i) {
-            if (const auto found = known.find(roster_.id(i)); found != known.end()) times_[i] = found->second;
+            if (places[i] != none) times_[i] = previous->times_[places[i]];
         }
     }
 
@@ -97,14 +93,11 @@ class LeastTime::State {
 
     void gather_untried(const baton_request& request) {
         untried_.clear();
-        const bool backups = roster_.backups_for(request);
-        for (std::uint32_t i = 0; i < roster_.size(); ++i) {
-            if (roster_.weight_for(request, backups, i) != 0) untried_.push_back(i);
-        }
+        roster_.each_for(request, [this](std::uint32_t i, std::uint32_t) { untried_.push_back(i); });
     }
 
     Roster roster_;
-    baton::sdk::Random random_;
+    Random random_;
     double decay_us_;
     std::vector<Time> times_;
     std::vector<std::uint32_t> untried_;

@@ -7,14 +7,11 @@
 
 namespace {
 
-using baton::sdk::none;
-using baton::sdk::Pool;
-using baton::sdk::Roster;
+using namespace baton::sdk;
 
 struct RandomTwo {
     static constexpr const char* name = "random_two";
     static constexpr const char* description = "two at random by weight, of these the one with fewer connections";
-    explicit RandomTwo(const baton::sdk::Settings&) {}
     class State;
 };
 
@@ -46,7 +43,6 @@ class RandomTwo::State {
 
   private:
     void add(std::uint32_t i, std::uint32_t weight) {
-        if (weight == 0) return;
         list_.push_back(i);
         ends_.push_back((ends_.empty() ? 0 : ends_.back()) + weight);
     }
@@ -60,8 +56,7 @@ class RandomTwo::State {
     void gather_untried(const baton_request& request) {
         list_.clear();
         ends_.clear();
-        const bool backups = roster_.backups_for(request);
-        for (std::uint32_t i = 0; i < roster_.size(); ++i) add(i, roster_.weight_for(request, backups, i));
+        roster_.each_for(request, [this](std::uint32_t i, std::uint32_t weight) { add(i, weight); });
         partial_ = true;
         guide();
     }
@@ -91,7 +86,7 @@ class RandomTwo::State {
     }
 
     Roster roster_;
-    baton::sdk::Random random_;
+    Random random_;
     std::vector<std::uint32_t> list_;
     std::vector<std::uint32_t> ends_;  // where the weight of each ends, in the sum; 4,096,000,000 fits
     std::vector<std::uint32_t> guide_;

@@ -10,16 +10,13 @@
 #include <algorithm>
 #include <cstdint>
 #include <numeric>
-#include <unordered_map>
 #include <vector>
 
 #include "baton/roster.hpp"
 
 namespace {
 
-using baton::sdk::none;
-using baton::sdk::Pool;
-using baton::sdk::Roster;
+using namespace baton::sdk;
 
 // The longest repetition that is remembered: 32 KiB a state.
 constexpr std::uint64_t longest_cycle = 16'384;
@@ -29,7 +26,6 @@ constexpr std::uint32_t most_skipped = 1'024;
 struct RoundRobin {
     static constexpr const char* name = "round_robin";
     static constexpr const char* description = "smooth weighted round robin; who fails gets less until it has recovered";
-    explicit RoundRobin(const baton::sdk::Settings&) {}
     class State;
 };
 
@@ -172,13 +168,11 @@ class RoundRobin::State {
         for (const Turn& turn : previous.turns_) currents.push_back(repeating ? previous.grown(turn) : turn.current);
         for (std::size_t k = 0; repeating && k < previous.position_; ++k) currents[previous.cycle_[k]] -= previous.sum_;
 
-        std::unordered_map<std::uint64_t, std::uint32_t> places;
-        for (std::uint32_t i = 0; i < previous.turns_.size(); ++i) places.emplace(previous.roster_.id(i), i);
+        const std::vector<std::uint32_t> places = roster_.places_in(previous.roster_);
         for (std::uint32_t i = 0; i < turns_.size(); ++i) {
-            const auto known = places.find(roster_.id(i));
-            if (known == places.end()) continue;
-            turns_[i].current = currents[known->second];
-            turns_[i].penalty = std::min(previous.turns_[known->second].penalty, roster_.configured(i));
+            if (places[i] == none) continue;
+            turns_[i].current = currents[places[i]];
+            turns_[i].penalty = std::min(previous.turns_[places[i]].penalty, roster_.configured(i));
             if (turns_[i].penalty > 0) ++penalised_;
         }
         disturbed_ = penalised_ > 0;

@@ -6,6 +6,7 @@
 #include <fmt/core.h>
 
 #include "engine/operator.h"
+#include "model/members.h"
 #include "plan/externals.h"
 #include "plan/step.h"
 
@@ -241,21 +242,13 @@ std::vector<model::WorkerView> Operator::workers() const {
     std::vector<model::WorkerView> views;
     const Millis now = monotonic_now();
     for (const model::Worker& worker : engine_.runner().state().gateway.workers) {
-        const gateway::Totals totals = engine_.runner().workers().totals(worker.id);
         model::WorkerView view;
+        take_members(view, engine_.runner().workers().totals(worker.id));
         view.name = fmt::format("{}.{}", worker.generation, worker.number);
         view.generation = worker.generation;
         view.pid = worker.pid;
         view.state = name_of_enum(worker.state);
         view.since = now - worker.since;
-        view.open = totals.open;
-        view.accepted = totals.accepted;
-        view.failed = totals.failed;
-        view.taken = totals.taken;
-        view.given = totals.given;
-        view.to_instances = totals.to_instances;
-        view.to_clients = totals.to_clients;
-        view.faults = totals.faults;
         views.push_back(std::move(view));
     }
     std::sort(views.begin(), views.end(), [](const auto& a, const auto& b) { return a.name < b.name; });

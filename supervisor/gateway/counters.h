@@ -6,6 +6,8 @@
 
 #include <cstdint>
 
+#include <boost/describe/class.hpp>
+
 #include "base/result.h"
 #include "base/time.h"
 #include "model/balancer.h"
@@ -28,6 +30,7 @@ struct Totals {
     std::uint64_t dropped = 0;    // datagrams that this worker could not pass on
     std::uint64_t faults = 0;     // picks of strategies that may not be
 };
+BOOST_DESCRIBE_STRUCT(Totals, (), (beat, open, accepted, closed, failed, to_instances, to_clients, given, taken, dropped, faults))
 
 class Counters {
   public:

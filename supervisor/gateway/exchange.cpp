@@ -297,7 +297,9 @@ void Exchange::finish(bool clean) {
     } else {
         all_.links().close(link);
     }
-    asker_->on_end(body_.trailer());
+    std::string trailer(body_.trailer());
+    http::purge_trailer(trailer);
+    asker_->on_end(trailer);
 }
 
 void Exchange::upgraded(const http::ResponseHead& head, std::string_view rest) {

@@ -130,8 +130,8 @@ void H2Client::receive(std::string_view bytes) {
 
 void H2Client::on_begin_headers(std::int32_t id, bool is_request) {
     reading_head_ = true;
-    block_.begin(is_request ? door_->entrance.http.max_header : limits::http_trailer_bytes);
-    if (!is_request) return;
+    if (!is_request) return block_.begin(limits::http_trailer_bytes, http::HeaderBlock::Kind::trailer);
+    block_.begin(door_->entrance.http.max_header);
     auto stream = std::make_unique<H2Stream>(*this, id);
     session_.attach(id, *stream);
     streams_.emplace(id, std::move(stream));
@@ -146,6 +146,8 @@ void H2Client::on_headers(H2Stream* stream, bool is_request, bool last) {
         if (door_->gone) leave();
     } else if (block_.sound()) {
         stream->take_trailer(block_.trailer());
+    } else {
+        stream->spoil();
     }
     if (last) stream->take_end();
     touch(*stream);

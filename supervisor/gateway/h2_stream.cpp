@@ -51,9 +51,7 @@ ssize_t read_response(nghttp2_session* session, std::int32_t id, std::uint8_t*, 
     *flags |= NGHTTP2_DATA_FLAG_EOF;
     std::vector<http::Field> fields;
     if (stream.response_trailer().empty() || !http::read_fields(stream.response_trailer(), fields)) return static_cast<ssize_t>(size);
-    std::erase_if(fields, [](const http::Field& field) { return http::is_hop_field(field.name); });
     const auto all = nvs_of(fields);
-    if (all.empty()) return static_cast<ssize_t>(size);
     *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
     nghttp2_submit_trailer(session, id, all.data(), all.size());
     return static_cast<ssize_t>(size);
@@ -101,9 +99,10 @@ void H2Stream::feed() {
         begin(std::move(admission));
     }
     const std::uint64_t most = client_.door().entrance.http.max_body;
-    if (exchange_.active() && most > 0 && body_bytes_ > most) {
+    const int refused = spoiled_ ? 400 : most > 0 && body_bytes_ > most ? 413 : 0;
+    if (exchange_.active() && refused != 0) {
         exchange_.cancel();
-        refuse(413);
+        refuse(refused);
     }
     bool progress = false;
     while (!in_.empty() && (!exchange_.active() || exchange_.room())) {

@@ -40,6 +40,8 @@ class H2Stream final : public Timed, public Asker {
     void take_body(std::string_view data);
     void take_trailer(std::string_view trailer) { trailer_ = trailer; }
     void take_end() { received_ = true; }
+    // Its trailer is none.
+    void spoil() { spoiled_ = true; }
 
     // What has come goes on.
     void feed();
@@ -97,6 +99,7 @@ class H2Stream final : public Timed, public Asker {
     std::uint8_t phase_ = 0;      // what the present deadline is for
     bool is_head_ = false;
     bool received_ = false;       // the client has sent all of it
+    bool spoiled_ = false;        // it must not go on as if it were whole
     bool passed_ = false;         // the exchange knows that the body is over
     bool answered_ = false;       // the response has begun
     bool ended_ = false;          // all of it is here

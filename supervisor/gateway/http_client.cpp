@@ -125,7 +125,10 @@ void HttpClient::consume(std::string_view& bytes) {
 // False: there is no whole head, or it is the last.
 bool HttpClient::consume_head(std::string_view& bytes) {
     // One empty line before a request is forgiven (RFC 9112, section 2.2).
-    if (scan_.scanned == 0 && bytes.starts_with("\r\n")) bytes.remove_prefix(2);
+    if (!forgiven_ && scan_.scanned == 0 && bytes.starts_with("\r\n")) {
+        bytes.remove_prefix(2);
+        forgiven_ = true;
+    }
     if (bytes.empty()) return false;
     if (fresh_ && door_->entrance.http.http2 && starts_http2(bytes)) {
         if (bytes.size() >= http2_preface.size()) speak_http2(bytes);
@@ -143,6 +146,7 @@ bool HttpClient::consume_head(std::string_view& bytes) {
     }
     if (end.kind == http::HeadEnd::Kind::more) return false;
     scan_ = {};
+    forgiven_ = false;
     http::RequestHead& head = plane_.request_head();
     const int status = http::read(bytes.substr(0, end.size), head);
     // Views of what is consumed stay good until the caller reads again.
@@ -210,8 +214,14 @@ bool HttpClient::consume_body(std::string_view& bytes) {
         exchange_->send(data);
     }
     if (!exchange_->room()) return false;
+    std::string trailer(body_.trailer());
+    if (http::purge_trailer(trailer)) {
+        exchange_->cancel();
+        refuse(400);
+        return false;
+    }
     body_ended_ = true;
-    exchange_->end_body(body_.trailer());
+    exchange_->end_body(trailer);
     return false;
 }
 

@@ -90,6 +90,7 @@ class HttpClient final : public Client, public Asker {
     State state_ = State::between;
     std::uint8_t phase_ = 0;   // what the present deadline is for
     bool fresh_ = true;        // it has asked for nothing yet
+    bool forgiven_ = false;    // an empty line before the next request
     bool readable_ = false;
     bool ending_ = false;
     bool writing_ = false;     // it is watched for room

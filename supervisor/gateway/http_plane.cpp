@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "gateway/h2_client.h"
+#include "gateway/roll.h"
 
 namespace baton::gateway {
 
@@ -20,14 +21,7 @@ void HttpPlane::add(std::unique_ptr<Client> client) {
 }
 
 void HttpPlane::remove(Client& client) {
-    const std::uint32_t index = client.index;
-    auto record = std::move(clients_[index]);
-    if (index + 1U < clients_.size()) {
-        clients_[index] = std::move(clients_.back());
-        clients_[index]->index = index;
-    }
-    clients_.pop_back();
-    core_.end(std::move(record));
+    core_.end(take_out(clients_, client));
 }
 
 void HttpPlane::leave(bool passing) {

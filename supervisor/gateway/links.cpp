@@ -4,6 +4,7 @@
 #include <cerrno>
 
 #include "gateway/exchange.h"
+#include "gateway/roll.h"
 
 namespace baton::gateway {
 
@@ -90,14 +91,7 @@ void Links::uncount(Link& link) {
 void Links::end(Link& link) {
     link.exchange = nullptr;
     link.stream = Stream();
-    const std::uint32_t index = link.index;
-    auto record = std::move(all_[index]);
-    if (index + 1U < all_.size()) {
-        all_[index] = std::move(all_.back());
-        all_[index]->index = index;
-    }
-    all_.pop_back();
-    core_.end(std::move(record));
+    core_.end(take_out(all_, link));
 }
 
 void Link::on_ready(const sys::Readiness& event) {

@@ -6,6 +6,7 @@
 
 #include "base/http_limits.h"
 #include "gateway/proxy_header.h"
+#include "gateway/roll.h"
 
 namespace baton::gateway {
 
@@ -34,7 +35,7 @@ class Porch::Arrival final : public Handler {
     sys::UniqueFd socket_;
     ClientAddress address_;
     std::unique_ptr<TlsSession> tls_;
-    std::size_t index_ = 0;
+    std::size_t index = 0;  // in the list of all
     bool over_ = false;
 
   private:
@@ -80,18 +81,12 @@ Porch::~Porch() = default;
 
 void Porch::add(const std::shared_ptr<Door>& door, sys::UniqueFd socket, const ClientAddress& address) {
     Arrival& added = *arrivals_.emplace_back(std::make_unique<Arrival>(*this, door, std::move(socket), address));
-    added.index_ = arrivals_.size() - 1;
+    added.index = arrivals_.size() - 1;
     added.start();
 }
 
 std::unique_ptr<Porch::Arrival> Porch::take(Arrival& arrival) {
-    const std::size_t index = arrival.index_;
-    auto taken = std::move(arrivals_[index]);
-    if (index + 1 < arrivals_.size()) {
-        arrivals_[index] = std::move(arrivals_.back());
-        arrivals_[index]->index_ = index;
-    }
-    arrivals_.pop_back();
+    std::unique_ptr<Arrival> taken = take_out(arrivals_, arrival);
     taken->over_ = true;
     return taken;
 }

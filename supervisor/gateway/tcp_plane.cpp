@@ -6,6 +6,7 @@
 
 #include "base/gateway_limits.h"
 #include "gateway/proxy_header.h"
+#include "gateway/roll.h"
 
 namespace baton::gateway {
 
@@ -266,13 +267,7 @@ void TcpPlane::detach(Session& session) {
     session.waiting.unlink();
     session.state = SessionState::closed;
     if (session.client.again || session.upstream.again) std::erase_if(again_, [&](const auto& entry) { return entry.first == &session; });
-    const std::uint32_t index = session.index;
-    ended_.push_back(std::move(sessions_[index]));
-    if (index + 1U < sessions_.size()) {
-        sessions_[index] = std::move(sessions_.back());
-        sessions_[index]->index = index;
-    }
-    sessions_.pop_back();
+    ended_.push_back(take_out(sessions_, session));
 }
 
 void TcpPlane::close(Session& session, bool broken) {

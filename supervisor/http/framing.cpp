@@ -55,6 +55,11 @@ std::optional<std::uint64_t> parse_chunk_size(std::string_view line) {
     return size;
 }
 
+bool is_sound_trailer(std::string_view lines) {
+    std::vector<Field> fields;
+    return read_fields(lines, fields);
+}
+
 }  // namespace
 
 FramingResult framing_of(const RequestHead& head) {
@@ -120,6 +125,7 @@ ChunkReader::State ChunkReader::next(std::string_view& bytes, std::string_view& 
             left_ = *size;
             place_ = left_ == 0 ? Place::trailer : Place::data;
         } else if (line_.empty()) {
+            if (!is_sound_trailer(trailer_)) return fail();
             place_ = Place::over;
         } else {
             if (trailer_.size() + line_.size() > limits::http_trailer_bytes) return fail();

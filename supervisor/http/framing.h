@@ -35,7 +35,7 @@ class ChunkReader {
   public:
     enum class State { more, data, end, bad };
     // Takes from the front of `bytes`. data: `data` is a piece, go on. more: all was taken, the body goes on.
-    // end: what is left in `bytes` is not the body's. bad: the framing is broken.
+    // end: what is left in `bytes` is not the body's. bad: the framing is broken, or a line of the trailer is no field.
     State next(std::string_view& bytes, std::string_view& data);
     // The trailer's lines, once the end is reached; without the empty line.
     const std::string& trailer() const { return trailer_; }

@@ -188,7 +188,8 @@ int read(std::string_view bytes, RequestHead& head) {
     if (head.method.empty() || !all(head.method, token_byte)) return 400;
     if (head.method.size() > limits::http_method_bytes) return 501;
     if (head.target.empty() || !all(head.target, target_byte)) return 400;
-    if (version.size() != 8 || !version.starts_with("HTTP/")) return 400;
+    const auto digit = [&](std::size_t at) { return version[at] >= '0' && version[at] <= '9'; };
+    if (version.size() != 8 || !version.starts_with("HTTP/") || !digit(5) || version[6] != '.' || !digit(7)) return 400;
     if (version != "HTTP/1.1" && version != "HTTP/1.0") return 505;
     head.minor = version.back() - '0';
     bool too_many = false;
@@ -216,6 +217,28 @@ bool read(std::string_view bytes, ResponseHead& head) {
 bool read_fields(std::string_view bytes, std::vector<Field>& fields) {
     bool too_many = false;
     return read_lines(bytes, fields, too_many);
+}
+
+bool may_trail(std::string_view name) {
+    constexpr std::array<std::string_view, 20> never{
+        "transfer-encoding", "content-length", "trailer", "te", "connection", "keep-alive", "proxy-connection", "upgrade", "http2-settings",
+        "host", "expect", "max-forwards", "range", "content-type", "content-encoding", "content-range",
+        "authorization", "proxy-authorization", "cookie", "forwarded"};
+    constexpr std::string_view forwarded = "x-forwarded-";
+    return !same(name.substr(0, forwarded.size()), forwarded) &&
+           std::none_of(never.begin(), never.end(), [&](std::string_view one) { return same(name, one); });
+}
+
+bool purge_trailer(std::string& lines) {
+    std::vector<Field> fields;
+    if (lines.empty() || !read_fields(lines, fields)) return false;
+    if (std::all_of(fields.begin(), fields.end(), [](const Field& field) { return may_trail(field.name); })) return false;
+    std::string kept;
+    for (const Field& field : fields) {
+        if (may_trail(field.name)) ((((kept += field.name) += ": ") += field.value) += "\r\n");
+    }
+    lines = std::move(kept);
+    return true;
 }
 
 bool is_idempotent(std::string_view method) {

@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -63,6 +64,11 @@ int read(std::string_view bytes, RequestHead& head);
 bool read(std::string_view bytes, ResponseHead& head);
 // The fields of a trailer: whole lines, without the empty one.
 bool read_fields(std::string_view bytes, std::vector<Field>& fields);
+// Whether a field may stand in a trailer. One that says how a message is framed, where it goes, how it is to be
+// understood or who has sent it may not: whoever merges a trailer with the head would believe it (RFC 9110, 6.5.1).
+bool may_trail(std::string_view name);
+// Leaves those that may not out of a trailer's lines. True: there were some.
+bool purge_trailer(std::string& lines);
 
 // Whether a request may be sent again when nobody knows if it was acted on (RFC 9110, section 9.2.2).
 bool is_idempotent(std::string_view method);

@@ -19,7 +19,8 @@ void add_line(std::string& out, std::string_view name, std::string_view value) {
 
 }  // namespace
 
-void HeaderBlock::begin(std::size_t most) {
+void HeaderBlock::begin(std::size_t most, Kind kind) {
+    kind_ = kind;
     left_ = most;
     for (std::string* text : {&method_, &authority_, &path_, &host_, &cookie_, &fields_, &text_}) text->clear();
     has_authority_ = has_host_ = too_large_ = spoiled_ = false;
@@ -33,6 +34,7 @@ void HeaderBlock::add(std::string_view name, std::string_view value) {
     }
     left_ -= size;
     if (!is_one_line(name) || !is_one_line(value) || name.find(':', 1) != std::string_view::npos) return spoil();
+    if (kind_ == Kind::trailer) return may_trail(name) && !name.starts_with(':') ? add_line(fields_, name, value) : spoil();
     if (name.starts_with(':')) return add_pseudo(name, value);
     if (name == "cookie") {
         // One field may come in pieces (RFC 9113, section 8.2.3).

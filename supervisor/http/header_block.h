@@ -16,19 +16,21 @@ namespace baton::http {
 class HeaderBlock {
   public:
     // `most`: bytes of all names and values, with 32 for each field (RFC 9113, section 6.5.2).
-    void begin(std::size_t most);
+    enum class Kind { head, trailer };
+    void begin(std::size_t most, Kind kind = Kind::head);
     void add(std::string_view name, std::string_view value);
     // Something in it was not even a field.
     void spoil() { spoiled_ = true; }
     // As http::read; views of this object.
     int read(RequestHead& head);
-    // The same as lines of a chunked body's trailer; those that are of one connection are left out.
+    // A sound one as the lines of a chunked body's trailer.
     const std::string& trailer() const { return fields_; }
     bool sound() const { return !spoiled_ && !too_large_; }
 
   private:
     void add_pseudo(std::string_view name, std::string_view value);
 
+    Kind kind_ = Kind::head;
     std::size_t left_ = 0;
     std::string method_;
     std::string authority_;

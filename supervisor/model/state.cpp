@@ -5,6 +5,7 @@
 #include <fmt/core.h>
 
 #include "model/codec.h"
+#include "model/members.h"
 
 namespace baton::model {
 namespace {
@@ -47,16 +48,7 @@ std::string revision_digest(const ServiceSpec& spec, const std::vector<ListenerS
     // What can change under a running process is left out; the rest decides. Nothing runs of an external service.
     if (spec.runtime == Runtime::external) return fmt::format("{:016x}", fnv("external"));
     Program program;
-    program.name = spec.name;
-    program.version = spec.version;
-    program.command = spec.command;
-    program.delivery = spec.delivery;
-    program.upstream = spec.upstream;
-    program.environment = spec.environment;
-    program.directory = spec.directory;
-    program.user = spec.user;
-    program.umask = spec.umask;
-    program.limits = spec.limits;
+    take_members(program, spec);
     std::string text = encode(program);
     if (spec.liveness.type == ProbeType::notify) text += fmt::format("watchdog {}", spec.liveness.interval * spec.liveness.failure);
     // Listeners are what they are, whatever their order and their names; and nothing to a program that does not inherit them.

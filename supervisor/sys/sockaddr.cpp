@@ -31,6 +31,11 @@ T view(const SocketAddress& address) {
     return value;
 }
 
+// A zero byte ends it for inet_pton, and for nobody who has read it before.
+bool parse(int family, const std::string& host, void* into) {
+    return host.find('\0') == std::string::npos && ::inet_pton(family, host.c_str(), into) == 1;
+}
+
 Result<SocketAddress> unix_address(const model::Address& address) {
     const bool abstract = address.family == model::Family::unix_abstract;
     sockaddr_un un{};
@@ -66,12 +71,12 @@ Result<SocketAddress> to_socket_address(const model::Address& address) {
         sockaddr_in in{};
         in.sin_family = AF_INET;
         in.sin_port = htons(address.port);
-        if (::inet_pton(AF_INET, address.host.c_str(), &in.sin_addr) == 1) return overlay(in);
+        if (parse(AF_INET, address.host, &in.sin_addr)) return overlay(in);
     } else {
         sockaddr_in6 in{};
         in.sin6_family = AF_INET6;
         in.sin6_port = htons(address.port);
-        if (::inet_pton(AF_INET6, address.host.c_str(), &in.sin6_addr) == 1) return overlay(in);
+        if (parse(AF_INET6, address.host, &in.sin6_addr)) return overlay(in);
     }
     return Error::system(model::to_string(address), EINVAL);
 }

@@ -1,6 +1,6 @@
 // HTTP/2 of clients through one gateway: what an instance sees of a request, what a client sees of a response,
 // who waits for whom, and what is refused.
-#include "loop.h"
+#include "front.h"
 
 #include <sys/socket.h>
 
@@ -15,7 +15,7 @@ namespace {
 using Fields = H2Peer::Fields;
 constexpr const char* hello = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
 
-class H2 : public Loop {
+class H2 : public Front {
   protected:
     struct Connection {
         explicit Connection(Wire made, std::uint32_t window = 65'535, bool automatic = true) : wire(std::move(made)), peer(window, automatic) {}
@@ -34,39 +34,17 @@ class H2 : public Loop {
         }
     };
 
-    void SetUp() override {
-        gateway_ = &start();
-        std::map<std::string, sys::UniqueFd> listeners;
-        listeners["web"] = front_.copy();
-        follow(std::move(listeners));
-    }
-    void follow(std::map<std::string, sys::UniqueFd> listeners = {}) {
-        table_.revision++;
-        model::Entrance entrance;
-        entrance.listener = entrance.name = "web";
-        entrance.protocol = model::Protocol::http;
-        entrance.http = rules_;
-        table_.entrances = {entrance};
-        table_.routes = {route("web", {{7, instance_.address}})};
-        gateway_->gateway->follow(table_, std::move(listeners));
-    }
+    void SetUp() override { begin(); }
     std::unique_ptr<Connection> client(std::uint32_t window = 65'535, bool automatic = true) {
         return std::make_unique<Connection>(connect_to(front_.address), window, automatic);
     }
-    // Turns of the gateway and of the client until it is so.
-    bool meets(Connection& connection, const std::function<bool()>& so) {
-        bool is_so = false;
-        static_cast<void>(until([&] {
-            connection.turn();
-            is_so = so();
-            return is_so || connection.wire.error != 0;
+    // A client that has heard of the gateway's settings.
+    std::unique_ptr<Connection> greeted() {
+        auto one = client();
+        EXPECT_TRUE(meets(*one, [&] {
+            return nghttp2_session_get_remote_settings(one->peer.session(), NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS) == limits::h2_streams;
         }));
-        return is_so;
-    }
-    std::unique_ptr<Wire> accepted(Connection& connection) {
-        std::unique_ptr<Wire> wire;
-        EXPECT_TRUE(meets(connection, [&] { return (wire = instance_.accept()) != nullptr; }));
-        return wire;
+        return one;
     }
     // All that the instance has heard, once it ends so.
     std::string heard(Connection& connection, Wire& instance, const std::string& end) {
@@ -75,6 +53,20 @@ class H2 : public Loop {
             return instance.got.ends_with(end);
         })) << instance.got;
         return std::exchange(instance.got, {});
+    }
+    // A request that an instance has heard, on a connection of its own.
+    struct Asked {
+        std::int32_t id = 0;
+        std::unique_ptr<Wire> instance;
+    };
+    Asked asked(Connection& connection) {
+        Asked made{connection.peer.ask("GET", "/"), accepted(connection)};
+        heard(connection, *made.instance, "\r\n\r\n");
+        return made;
+    }
+    bool goes_on(Connection& connection) {
+        const Asked request = asked(connection);
+        return answered(connection, *request.instance, request.id, hello).body == "hello";
     }
     // The instance answers; the response is whole.
     H2Peer::Response answered(Connection& connection, Wire& instance, std::int32_t id, const std::string& response) {
@@ -97,12 +89,6 @@ class H2 : public Loop {
         fields.insert(fields.end(), more.begin(), more.end());
         return verdict(fields);
     }
-
-    Listening front_ = listen_tcp();
-    Listening instance_ = listen_tcp();
-    model::HttpSpec rules_;
-    model::RouteTable table_;
-    Running* gateway_ = nullptr;
 };
 
 TEST_F(H2, ARequestIsOneOfHttp1ForTheInstance) {
@@ -182,6 +168,21 @@ TEST_F(H2, ABodyWithoutLengthIsChunkedAndTrailersPass) {
     EXPECT_EQ(response.trailer, (Fields{{"x-sum", "1"}}));
     EXPECT_EQ(response.field("transfer-encoding"), "(none)");
     EXPECT_TRUE(response.ended);
+}
+
+TEST_F(H2, ATrailerThatWouldChangeTheRequestIsRefused) {
+    for (const char* name : {"content-length", "host", "authorization", "x-forwarded-for"}) {
+        auto one = client();
+        auto body = std::make_shared<H2Peer::Body>(H2Peer::Body{"abc", 0, false, {{name, "9"}}});
+        const std::int32_t id = one->peer.ask("POST", "/", {}, body);
+        EXPECT_TRUE(meets(*one, [&] { return one->peer[id].closed; }));
+        // A second length is the library's to refuse.
+        EXPECT_TRUE(one->peer[id].status == 400 || one->peer[id].error == NGHTTP2_PROTOCOL_ERROR) << name;
+        while (auto instance = instance_.accept()) {
+            EXPECT_TRUE(ends(*instance));
+            EXPECT_EQ(instance->got.find("\r\n0\r\n"), std::string::npos) << instance->got;
+        }
+    }
 }
 
 TEST_F(H2, InterimResponsesComeFirst) {
@@ -324,58 +325,44 @@ TEST_F(H2, ABodyThatGrowsTooLargeIsRefused) {
     EXPECT_EQ(one->peer[id].error, NGHTTP2_NO_ERROR);
     EXPECT_TRUE(meets(*one, [&] { instance->read(); return instance->over(); }));
     // The connection goes on.
-    const std::int32_t next = one->peer.ask("GET", "/");
-    instance = accepted(*one);
-    heard(*one, *instance, "\r\n\r\n");
-    EXPECT_EQ(answered(*one, *instance, next, hello).body, "hello");
+    EXPECT_TRUE(goes_on(*one));
 }
 
 TEST_F(H2, AResponseThatIsCutDoesNotLookWhole) {
     auto one = client();
-    const std::int32_t id = one->peer.ask("GET", "/");
-    auto instance = accepted(*one);
-    heard(*one, *instance, "\r\n\r\n");
-    instance->send("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello");
-    ASSERT_TRUE(meets(*one, [&] { return one->peer[id].body == "hello"; }));
-    instance->socket.reset();
-    ASSERT_TRUE(meets(*one, [&] { return one->peer[id].closed; }));
-    EXPECT_EQ(one->peer[id].error, NGHTTP2_INTERNAL_ERROR);
-    EXPECT_FALSE(one->peer[id].ended);
+    const Asked request = asked(*one);
+    request.instance->send("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello");
+    ASSERT_TRUE(meets(*one, [&] { return one->peer[request.id].body == "hello"; }));
+    request.instance->socket.reset();
+    ASSERT_TRUE(meets(*one, [&] { return one->peer[request.id].closed; }));
+    EXPECT_EQ(one->peer[request.id].error, NGHTTP2_INTERNAL_ERROR);
+    EXPECT_FALSE(one->peer[request.id].ended);
     EXPECT_EQ(gateway_->open_to(7), 0U);
 }
 
 TEST_F(H2, AnInstanceThatBreaksOffIsNoGoodResponse) {
     auto one = client();
-    const std::int32_t id = one->peer.ask("GET", "/");
-    auto instance = accepted(*one);
-    heard(*one, *instance, "\r\n\r\n");
-    instance->socket.reset();
-    ASSERT_TRUE(meets(*one, [&] { return one->peer[id].closed; }));
-    EXPECT_EQ(one->peer[id].status, 502);
-    EXPECT_EQ(one->peer[id].body, "502 Bad Gateway\n");
+    const Asked request = asked(*one);
+    request.instance->socket.reset();
+    ASSERT_TRUE(meets(*one, [&] { return one->peer[request.id].closed; }));
+    EXPECT_EQ(one->peer[request.id].status, 502);
+    EXPECT_EQ(one->peer[request.id].body, "502 Bad Gateway\n");
 }
 
 TEST_F(H2, ARequestThatIsTakenBackLeavesTheInstance) {
     auto one = client();
-    const std::int32_t id = one->peer.ask("GET", "/");
-    auto instance = accepted(*one);
-    heard(*one, *instance, "\r\n\r\n");
-    one->peer.reset(id);
-    EXPECT_TRUE(meets(*one, [&] { instance->read(); return instance->over(); }));
+    const Asked request = asked(*one);
+    one->peer.reset(request.id);
+    EXPECT_TRUE(meets(*one, [&] { request.instance->read(); return request.instance->over(); }));
     EXPECT_TRUE(meets(*one, [&] { return gateway_->open_to(7) == 0; }));
-    const std::int32_t next = one->peer.ask("GET", "/");
-    instance = accepted(*one);
-    heard(*one, *instance, "\r\n\r\n");
-    EXPECT_EQ(answered(*one, *instance, next, hello).body, "hello");
+    EXPECT_TRUE(goes_on(*one));
 }
 
 TEST_F(H2, AClientThatIsGoneTakesItsRequestsAlong) {
     auto one = client();
-    one->peer.ask("GET", "/");
-    auto instance = accepted(*one);
-    heard(*one, *instance, "\r\n\r\n");
+    const Asked request = asked(*one);
     one->wire.socket.reset();
-    EXPECT_TRUE(until([&] { instance->read(); return instance->over(); }));
+    EXPECT_TRUE(until([&] { request.instance->read(); return request.instance->over(); }));
     EXPECT_TRUE(until([&] { return gateway_->gateway->open_sessions() == 0; }));
     EXPECT_EQ(gateway_->open_to(7), 0U);
 }
@@ -491,8 +478,7 @@ TEST_F(H2, AWorkerThatLeavesSaysSoTwiceAndAnswersWhatWasAsked) {
 TEST_F(H2, AnIdleClientLeavesAfterOneRoundTrip) {
     rules_.drain_grace = 60'000;
     follow();
-    auto one = client();
-    ASSERT_TRUE(meets(*one, [&] { return nghttp2_session_get_remote_settings(one->peer.session(), NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS) == limits::h2_streams; }));
+    auto one = greeted();
     gateway_->gateway->leave();
     ASSERT_TRUE(meets(*one, [&] { return one->peer.goaways.size() == 1; }));
     EXPECT_EQ(one->peer.goaways[0].last, INT32_MAX);
@@ -508,8 +494,7 @@ TEST_F(H2, AnIdleClientLeavesAfterOneRoundTrip) {
 TEST_F(H2, OneThatDoesNotAnswerLeavesAfterItsGrace) {
     rules_.drain_grace = 30;
     follow();
-    auto one = client();
-    ASSERT_TRUE(meets(*one, [&] { return nghttp2_session_get_remote_settings(one->peer.session(), NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS) == limits::h2_streams; }));
+    auto one = greeted();
     gateway_->gateway->leave();
     // It reads, and says nothing.
     EXPECT_TRUE(until([&] { one->wire.read(); return one->wire.over(); }));
@@ -540,13 +525,11 @@ TEST_F(H2, AResponseThatIsNotTakenIsGivenUp) {
     rules_.send_timeout = 30;
     follow();
     auto one = client(10, false);
-    const std::int32_t id = one->peer.ask("GET", "/");
-    auto instance = accepted(*one);
-    heard(*one, *instance, "\r\n\r\n");
-    instance->send("HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\n01234567890123456789");
-    ASSERT_TRUE(meets(*one, [&] { return one->peer[id].closed; }));
-    EXPECT_EQ(one->peer[id].error, NGHTTP2_CANCEL);
-    EXPECT_EQ(one->peer[id].body, "0123456789");
+    const Asked request = asked(*one);
+    request.instance->send("HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\n01234567890123456789");
+    ASSERT_TRUE(meets(*one, [&] { return one->peer[request.id].closed; }));
+    EXPECT_EQ(one->peer[request.id].error, NGHTTP2_CANCEL);
+    EXPECT_EQ(one->peer[request.id].body, "0123456789");
 }
 
 }  // namespace

@@ -33,6 +33,16 @@ class HandOver : public Loop {
         to.gateway->take(std::move(pair->first));
         from.gateway->give(std::move(pair->second));
     }
+    // One that has said "x", which no instance has heard, goes from one worker to the other.
+    Wire pass_a_waiting_client() {
+        Wire client = connect_to(front_.address);
+        EXPECT_TRUE(client.send("x").empty());
+        EXPECT_TRUE(until([&] { return old_->totals().accepted == 1; }));
+        turns(5);
+        give(*old_, *fresh_);
+        EXPECT_TRUE(passes());
+        return client;
+    }
     bool passes() {
         return until([&] { return old_->gateway->finished(); });
     }
@@ -160,12 +170,7 @@ TEST_F(HandOver, WhoWaitsForAnInstanceGoesOnWaiting) {
     const model::Address refuses = listen_tcp().address;
     old_->follow(2, table({{8, refuses}}));
     fresh_->follow(2, table({{8, refuses}}));
-    Wire client = connect_to(front_.address);
-    ASSERT_TRUE(client.send("x").empty());
-    ASSERT_TRUE(until([&] { return old_->totals().accepted == 1; }));
-    turns(5);
-    give(*old_, *fresh_);
-    ASSERT_TRUE(passes());
+    Wire client = pass_a_waiting_client();
     end(*old_);
     ASSERT_TRUE(until([&] { return fresh_->totals().taken == 1; }));
     turns(20);
@@ -184,12 +189,7 @@ TEST_F(HandOver, WhoIsBeingConnectedIsConnectedAnew) {
     std::vector<Wire> waiting;
     for (int i = 0; i < 4; ++i) waiting.push_back(connect_to(full.address));
     old_->follow(2, table({{8, full.address}}));
-    Wire client = connect_to(front_.address);
-    ASSERT_TRUE(client.send("x").empty());
-    ASSERT_TRUE(until([&] { return old_->totals().accepted == 1; }));
-    turns(5);
-    give(*old_, *fresh_);
-    ASSERT_TRUE(passes());
+    Wire client = pass_a_waiting_client();
     EXPECT_EQ(old_->open_to(8), 0U);
     end(*old_);
     std::unique_ptr<Wire> instance;

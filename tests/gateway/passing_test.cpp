@@ -13,6 +13,7 @@
 
 #include "base/gateway_limits.h"
 #include "golden.h"
+#include "loop.h"
 #include "sys/channel.h"
 
 namespace baton::gateway {
@@ -38,12 +39,6 @@ std::unique_ptr<Unsent> unsent(std::string_view bytes, std::size_t from = 0) {
 
 std::string text_of(const Leg& leg) {
     return leg.unsent ? std::string(leg.unsent->bytes.begin() + static_cast<std::ptrdiff_t>(leg.unsent->from), leg.unsent->bytes.end()) : std::string();
-}
-
-std::string pattern(std::size_t size, unsigned seed) {
-    std::string bytes(size, ' ');
-    for (std::size_t i = 0; i < size; ++i) bytes[i] = static_cast<char>((i * 31 + i / 251 + seed) & 0xffU);
-    return bytes;
 }
 
 bool is_closed(const sys::UniqueFd& peer) {

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include "corpus.h"
+
 namespace baton::gateway {
 namespace {
 
@@ -55,21 +57,8 @@ TEST(ProxyHeader, OptionsAreSkipped) {
 }
 
 TEST(ProxyHeader, WhatIsMalformedIsRefused) {
-    const std::string v2 = write_proxy_header(ProxyProtocol::v2, v4, v4_here);
-    std::string version = v2;
-    version[12] = 0x31;
-    std::string command = v2;
-    command[12] = 0x22;
-    std::string too_short = v2.substr(0, 20);
-    too_short[15] = 4;
-    std::string too_long = v2;
-    too_long[14] = 0x7f;
-    for (const std::string& bytes :
-         {std::string("GET / HTTP/1.1\r\n"), std::string("PROXY TCP4 192.0.2.1 192.0.2.2 4711\r\n"), std::string("PROXY TCP4 192.0.2.1 192.0.2.2 4711 80 1\r\n"),
-          std::string("PROXY TCP4 2001:db8::1 192.0.2.2 4711 80\r\n"), std::string("PROXY TCP4 192.0.2.1 192.0.2.2 65536 80\r\n"),
-          std::string("PROXY TCP4 192.0.2.1 192.0.2.2 04 80\r\n"), std::string("PROXY UDP4 192.0.2.1 192.0.2.2 1 2\r\n"), std::string("PROXY\r\n"),
-          "PROXY " + std::string(110, 'x'), version, command, too_short, too_long}) {
-        EXPECT_EQ(read_proxy_header(bytes).kind, Kind::bad) << bytes;
+    for (const http::Judged& one : http::read_corpus("gateway/proxy_headers.txt", "bad")) {
+        EXPECT_EQ(read_proxy_header(one.bytes + http::behind).kind, Kind::bad) << one.name;
     }
 }
 

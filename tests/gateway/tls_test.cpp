@@ -1,5 +1,5 @@
 // TLS and PROXY headers of clients through one gateway, with a client that is the library's other side.
-#include "loop.h"
+#include "front.h"
 
 #include <array>
 
@@ -120,51 +120,25 @@ class TlsPeer {
     std::string unsent_;
 };
 
-class Porches : public Loop {
+class Porches : public Front {
   protected:
     void begin(model::Protocol protocol, bool tls, bool proxy_protocol = false) {
-        entrance_.listener = entrance_.name = "web";
         entrance_.protocol = protocol;
         entrance_.proxy_protocol = proxy_protocol;
         if (tls) entrance_.tls = model::TlsSpec{"/c", "/k", model::TlsVersion::tls12, "1"};
-        gateway_ = &start();
-        std::map<std::string, sys::UniqueFd> descriptors;
-        descriptors["web"] = front_.copy();
-        follow(tls ? &first_ : nullptr, std::move(descriptors));
+        Front::begin(tls ? files_of(first_) : Files{});
     }
-    void follow(const KeyPair* pair, std::map<std::string, sys::UniqueFd> descriptors = {}) {
-        table_.revision++;
-        table_.entrances = {entrance_};
-        table_.routes = {route("web", {{7, instance_.address}})};
-        if (pair != nullptr) {
-            descriptors[model::certificate_of(entrance_)] = *sys::sealed_memory("test", pair->certificate);
-            descriptors[model::key_of(entrance_)] = *sys::sealed_memory("test", pair->key);
-        }
-        gateway_->gateway->follow(table_, std::move(descriptors));
+    using Files = std::map<std::string, sys::UniqueFd>;
+    Files files_of(const KeyPair& pair) const {
+        Files files;
+        files[model::certificate_of(entrance_)] = *sys::sealed_memory("test", pair.certificate);
+        files[model::key_of(entrance_)] = *sys::sealed_memory("test", pair.key);
+        return files;
     }
     std::unique_ptr<TlsPeer> client(const std::string& alpn = {}, int most = 0) { return std::make_unique<TlsPeer>(connect_to(front_.address), alpn, most); }
-    bool meets(TlsPeer& peer, const std::function<bool()>& so) {
-        bool is_so = false;
-        static_cast<void>(until([&] {
-            peer.turn();
-            is_so = so();
-            return is_so || peer.wire.error != 0;
-        }));
-        return is_so;
-    }
-    std::unique_ptr<Wire> accepted(TlsPeer& peer) {
-        std::unique_ptr<Wire> wire;
-        EXPECT_TRUE(meets(peer, [&] { return (wire = instance_.accept()) != nullptr; }));
-        return wire;
-    }
 
-    Listening front_ = listen_tcp();
-    Listening instance_ = listen_tcp();
     KeyPair first_ = make_key_pair("first");
     KeyPair second_ = make_key_pair("second");
-    model::Entrance entrance_;
-    model::RouteTable table_;
-    Running* gateway_ = nullptr;
 };
 
 TEST_F(Porches, HttpUnderTls) {
@@ -218,7 +192,7 @@ TEST_F(Porches, Http2IsAgreedOn) {
 }
 
 TEST_F(Porches, WhereItIsOffHttp2IsNotAgreedOn) {
-    entrance_.http.http2 = false;
+    rules_.http2 = false;
     begin(model::Protocol::http, true);
     auto peer = client(std::string("\x02h2\x08http/1.1", 12));
     ASSERT_TRUE(meets(*peer, [&] { return peer->ready(); }));
@@ -246,7 +220,7 @@ TEST_F(Porches, ANewCertificateIsForNewConnections) {
     ASSERT_TRUE(meets(*old, [&] { return old->ready(); }));
     EXPECT_EQ(old->subject(), "first");
     entrance_.tls->fingerprint = "2";
-    follow(&second_);
+    follow(files_of(second_));
     auto fresh = client();
     ASSERT_TRUE(meets(*fresh, [&] { return fresh->ready(); }));
     EXPECT_EQ(fresh->subject(), "second");
@@ -256,8 +230,7 @@ TEST_F(Porches, ANewCertificateIsForNewConnections) {
     EXPECT_TRUE(meets(*old, [&] { return old->got == hello; }));
     // One that cannot be used leaves the last in force.
     entrance_.tls->fingerprint = "3";
-    const KeyPair mixed{first_.certificate, second_.key};
-    follow(&mixed);
+    follow(files_of({first_.certificate, second_.key}));
     auto next = client();
     ASSERT_TRUE(meets(*next, [&] { return next->ready(); }));
     EXPECT_EQ(next->subject(), "second");
@@ -268,8 +241,8 @@ TEST_F(Porches, WhoDoesNotSpeakTlsIsClosed) {
     Wire wire = connect_to(front_.address);
     wire.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
     EXPECT_TRUE(until([&] { wire.read(); return wire.over(); }));
-    entrance_.http.header_timeout = 30;
-    follow(nullptr);
+    rules_.header_timeout = 30;
+    follow();
     wire = connect_to(front_.address);
     EXPECT_TRUE(until([&] { wire.read(); return wire.over(); })) << "a handshake that does not begin";
     EXPECT_EQ(gateway_->gateway->open_sessions(), 0U);
@@ -280,13 +253,13 @@ TEST_F(Porches, OldVersionsAreRefused) {
     entrance_.tls = model::TlsSpec{};
     begin(model::Protocol::http, true);
     entrance_.tls->minimum = model::TlsVersion::tls13;
-    follow(&first_);
+    follow(files_of(first_));
     auto peer = client({}, TLS1_2_VERSION);
     EXPECT_TRUE(meets(*peer, [&] { return peer->failed; }));
 }
 
 TEST_F(Porches, AWorkerThatLeavesTellsClientsUnderTls) {
-    entrance_.http.drain_grace = 30;
+    rules_.drain_grace = 30;
     begin(model::Protocol::http, true);
     auto peer = client();
     ASSERT_TRUE(meets(*peer, [&] { return peer->ready(); }));
@@ -354,8 +327,8 @@ TEST_F(Porches, ABeginningThatIsNoneIsClosed) {
     wire.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
     EXPECT_TRUE(until([&] { wire.read(); return wire.over(); }));
     EXPECT_EQ(wire.got, "");
-    entrance_.http.header_timeout = 30;
-    follow(nullptr);
+    rules_.header_timeout = 30;
+    follow();
     wire = connect_to(front_.address);
     wire.send("PROXY TCP4 ");
     EXPECT_TRUE(until([&] { wire.read(); return wire.over(); }));

@@ -76,13 +76,15 @@ class Client {
 
 class Datagrams : public Loop {
   protected:
-    Instance& instance(const std::string& name) {
-        instances_.push_back(std::make_unique<Instance>(Instance{.name = name}));
-        return *instances_.back();
+    using Endpoints = std::vector<std::pair<std::uint64_t, model::Address>>;
+    // A worker that reads, and sends to all of them in turn.
+    Running& serve(const Endpoints& endpoints) {
+        Running& worker = start();
+        follow(worker, endpoints);
+        return worker;
     }
-    // To all of them, in turn.
-    void follow(const Running& running, std::vector<std::pair<std::uint64_t, model::Address>> endpoints, std::uint64_t self = first_worker,
-                std::uint64_t reader = first_worker, std::uint64_t before = 0) {
+    void follow(const Running& running, const Endpoints& endpoints, std::uint64_t self = first_worker, std::uint64_t reader = first_worker,
+                std::uint64_t before = 0) {
         model::RouteTable table;
         table.worker = self;
         model::Entrance entrance;
@@ -91,7 +93,7 @@ class Datagrams : public Loop {
         entrance.reader = reader;
         entrance.reader_before = before;
         table.entrances = {entrance};
-        table.routes = {route("dns", std::move(endpoints))};
+        table.routes = {route("dns", endpoints)};
         table.routes.front().timeouts.idle = idle_;
         for (model::Endpoint& endpoint : table.routes.front().endpoints) {
             endpoint.draining = draining_.contains(endpoint.id);
@@ -109,7 +111,8 @@ class Datagrams : public Loop {
     std::string hear(Client& client, Millis at_most = 5'000) {
         const bool answered = until(
             [&] {
-                for (const auto& one : instances_) one->serve();
+                a_.serve();
+                b_.serve();
                 return client.hear();
             },
             at_most);
@@ -117,24 +120,34 @@ class Datagrams : public Loop {
     }
 
     Mouth front_ = open_mouth("127.0.0.1");
-    std::vector<std::unique_ptr<Instance>> instances_;
+    Instance a_{.name = "a"};
+    Instance b_{.name = "b"};
+    const Endpoints to_a_{{7, a_.mouth.address}};
+    const Endpoints to_b_{{8, b_.mouth.address}};
+    const Endpoints to_both_{to_a_[0], to_b_[0]};
     std::set<const Running*> heard_of_;
     std::set<std::uint64_t> draining_;
     std::set<std::uint64_t> down_;
     Millis idle_ = 60'000;
 };
 
+// A client whose flow is with `a`, the only instance in the table so far.
+class AFlow : public Datagrams {
+  protected:
+    void SetUp() override { ASSERT_EQ(ask(client_, "x"), "a:x"); }
+
+    Running& worker_ = serve(to_a_);
+    Client client_{front_.address};
+};
+
 TEST_F(Datagrams, AFlowStaysWithItsInstance) {
-    Instance& a = instance("a");
-    Instance& b = instance("b");
-    Running& worker = start();
-    follow(worker, {{7, a.mouth.address}, {8, b.mouth.address}});
+    Running& worker = serve(to_both_);
     std::vector<Client> clients;
     for (int i = 0; i < 20; ++i) clients.emplace_back(front_.address);
     for (int round = 0; round < 5; ++round) {
         for (int i = 0; i < 20; ++i) EXPECT_EQ(ask(clients[static_cast<std::size_t>(i)], "x"), i % 2 == 0 ? "a:x" : "b:x");
     }
-    EXPECT_EQ(a.heard, 50);
+    EXPECT_EQ(a_.heard, 50);
     EXPECT_EQ(worker.open_to(7), 10U);
     EXPECT_EQ(worker.open_to(8), 10U);
     EXPECT_EQ(worker.totals().open, 20U);
@@ -142,9 +155,7 @@ TEST_F(Datagrams, AFlowStaysWithItsInstance) {
 }
 
 TEST_F(Datagrams, ManyOfOneClientAreSentOnInTheirOrder) {
-    Instance& a = instance("a");
-    Running& worker = start();
-    follow(worker, {{7, a.mouth.address}});
+    serve(to_a_);
     Client client(front_.address);
     EXPECT_EQ(ask(client, "first"), "a:first");
     for (int i = 0; i < 100; ++i) client.send(std::to_string(i));
@@ -154,10 +165,8 @@ TEST_F(Datagrams, ManyOfOneClientAreSentOnInTheirOrder) {
 }
 
 TEST_F(Datagrams, NobodyHearsOfAnInstanceThatWasNeverThere) {
-    Instance& a = instance("a");
     const model::Address nobody = open_mouth("127.0.0.1").address;
-    Running& worker = start();
-    follow(worker, {{7, nobody}, {8, a.mouth.address}});
+    Running& worker = serve({{7, nobody}, {8, a_.mouth.address}});
     for (int i = 0; i < 10; ++i) {
         Client client(front_.address);
         EXPECT_EQ(ask(client, "x"), "a:x");
@@ -166,73 +175,48 @@ TEST_F(Datagrams, NobodyHearsOfAnInstanceThatWasNeverThere) {
     EXPECT_EQ(worker.totals().dropped, 0U);
 }
 
-TEST_F(Datagrams, AFlowOfAnInstanceThatDiedGoesToAnother) {
-    Instance& a = instance("a");
-    Instance& b = instance("b");
-    Running& worker = start();
-    follow(worker, {{7, a.mouth.address}, {8, b.mouth.address}});
-    Client client(front_.address);
-    ASSERT_EQ(ask(client, "x"), "a:x");
-    a.mouth.socket.reset();
-    client.send("lost");  // the kernel took it for somebody who is gone
-    EXPECT_TRUE(until([&] { return worker.open_to(7) == 0; }));
-    EXPECT_EQ(ask(client, "y"), "b:y");
-    EXPECT_EQ(ask(client, "z"), "b:z");
-    EXPECT_EQ(worker.open_to(8), 1U);
+TEST_F(AFlow, OfAnInstanceThatDiedGoesToAnother) {
+    follow(worker_, to_both_);
+    a_.mouth.socket.reset();
+    client_.send("lost");  // the kernel took it for somebody who is gone
+    EXPECT_TRUE(until([&] { return worker_.open_to(7) == 0; }));
+    EXPECT_EQ(ask(client_, "y"), "b:y");
+    EXPECT_EQ(ask(client_, "z"), "b:z");
+    EXPECT_EQ(worker_.open_to(8), 1U);
 }
 
-TEST_F(Datagrams, OneThatDrainsKeepsItsFlowsUntilItLeavesTheTable) {
-    Instance& a = instance("a");
-    Instance& b = instance("b");
-    Running& worker = start();
-    follow(worker, {{7, a.mouth.address}});
-    Client client(front_.address);
-    ASSERT_EQ(ask(client, "x"), "a:x");
+TEST_F(AFlow, OneThatDrainsKeepsItsFlowsUntilItLeavesTheTable) {
     draining_ = {7};
-    follow(worker, {{7, a.mouth.address}, {8, b.mouth.address}});
-    EXPECT_EQ(ask(client, "y"), "a:y");
+    follow(worker_, to_both_);
+    EXPECT_EQ(ask(client_, "y"), "a:y");
     Client other(front_.address);
     EXPECT_EQ(ask(other, "x"), "b:x");
-    EXPECT_EQ(worker.open_to(7), 1U);
-    follow(worker, {{8, b.mouth.address}});
-    EXPECT_EQ(ask(client, "z"), "b:z");
-    EXPECT_EQ(worker.open_to(7), 0U);
-    EXPECT_EQ(worker.open_to(8), 2U);
-    EXPECT_EQ(worker.totals().dropped, 0U);
+    EXPECT_EQ(worker_.open_to(7), 1U);
+    follow(worker_, to_b_);
+    EXPECT_EQ(ask(client_, "z"), "b:z");
+    EXPECT_EQ(worker_.open_to(7), 0U);
+    EXPECT_EQ(worker_.open_to(8), 2U);
+    EXPECT_EQ(worker_.totals().dropped, 0U);
 }
 
-TEST_F(Datagrams, OneThatIsDownLosesItsFlowsAtOnce) {
-    Instance& a = instance("a");
-    Instance& b = instance("b");
-    Running& worker = start();
-    follow(worker, {{7, a.mouth.address}});
-    Client client(front_.address);
-    ASSERT_EQ(ask(client, "x"), "a:x");
+TEST_F(AFlow, OneThatIsDownLosesItsFlowsAtOnce) {
     down_ = {7};
-    follow(worker, {{7, a.mouth.address}, {8, b.mouth.address}});
-    EXPECT_EQ(ask(client, "y"), "b:y");
-    EXPECT_EQ(worker.open_to(7), 0U);
+    follow(worker_, to_both_);
+    EXPECT_EQ(ask(client_, "y"), "b:y");
+    EXPECT_EQ(worker_.open_to(7), 0U);
 }
 
-TEST_F(Datagrams, OneThatDiesWhileItDrainsLosesNothing) {
-    Instance& a = instance("a");
-    Instance& b = instance("b");
-    Running& worker = start();
-    follow(worker, {{7, a.mouth.address}});
-    Client client(front_.address);
-    ASSERT_EQ(ask(client, "x"), "a:x");
+TEST_F(AFlow, OneThatDiesWhileItDrainsLosesNothing) {
     draining_ = {7};
-    follow(worker, {{7, a.mouth.address}, {8, b.mouth.address}});
-    a.mouth.socket.reset();
-    EXPECT_EQ(ask(client, "y"), "b:y") << "it is asked whether it is there still";
-    EXPECT_EQ(worker.totals().dropped, 0U);
+    follow(worker_, to_both_);
+    a_.mouth.socket.reset();
+    EXPECT_EQ(ask(client_, "y"), "b:y") << "it is asked whether it is there still";
+    EXPECT_EQ(worker_.totals().dropped, 0U);
 }
 
 TEST_F(Datagrams, SilenceEndsAFlow) {
     idle_ = 60;
-    Instance& a = instance("a");
-    Running& worker = start();
-    follow(worker, {{7, a.mouth.address}});
+    Running& worker = serve(to_a_);
     Client client(front_.address);
     ASSERT_EQ(ask(client, "x"), "a:x");
     EXPECT_EQ(worker.totals().open, 1U);
@@ -243,33 +227,27 @@ TEST_F(Datagrams, SilenceEndsAFlow) {
 }
 
 TEST_F(Datagrams, WithoutAnInstanceTheyWaitInTheSocket) {
-    Instance& a = instance("a");
-    Running& worker = start();
-    follow(worker, {});
+    Running& worker = serve({});
     Client client(front_.address);
     client.send("early");
     turns(20);
     EXPECT_EQ(worker.totals().dropped, 0U);
-    follow(worker, {{7, a.mouth.address}});
+    follow(worker, to_a_);
     EXPECT_EQ(hear(client), "a:early");
     // The same for clients whose instance is gone.
     follow(worker, {});
     client.send("late");
     turns(20);
     EXPECT_EQ(worker.totals().dropped, 0U);
-    Instance& b = instance("b");
-    follow(worker, {{8, b.mouth.address}});
+    follow(worker, to_b_);
     EXPECT_EQ(hear(client), "b:late");
 }
 
 TEST_F(Datagrams, OneWorkerReadsAndTheNextGoesOnWithItsFlows) {
-    Instance& a = instance("a");
-    Instance& b = instance("b");
-    const std::vector<std::pair<std::uint64_t, model::Address>> endpoints{{7, a.mouth.address}, {8, b.mouth.address}};
     Running& old = start();
     Running& fresh = start(1);
-    follow(old, endpoints, first_worker, first_worker);
-    follow(fresh, endpoints, second_worker, first_worker);
+    follow(old, to_both_, first_worker, first_worker);
+    follow(fresh, to_both_, second_worker, first_worker);
     std::vector<Client> clients;
     std::vector<std::string> served;
     for (int i = 0; i < 50; ++i) {
@@ -280,8 +258,8 @@ TEST_F(Datagrams, OneWorkerReadsAndTheNextGoesOnWithItsFlows) {
     EXPECT_EQ(fresh.totals().open, 0U);
 
     // The table comes before the order to give: nobody reads in between, and nothing is lost.
-    follow(fresh, endpoints, second_worker, second_worker, first_worker);
-    follow(old, endpoints, first_worker, second_worker, first_worker);
+    follow(fresh, to_both_, second_worker, second_worker, first_worker);
+    follow(old, to_both_, first_worker, second_worker, first_worker);
     for (Client& client : clients) client.send("y");
     turns(20);
     EXPECT_EQ(fresh.totals().accepted, 0U);
@@ -302,22 +280,20 @@ TEST_F(Datagrams, OneWorkerReadsAndTheNextGoesOnWithItsFlows) {
 }
 
 TEST_F(Datagrams, WhatTheReaderBeforeAskedIsAnsweredAlsoWhereItsClientHasAnotherFlow) {
-    Instance& a = instance("a");
-    const std::vector<std::pair<std::uint64_t, model::Address>> endpoints{{7, a.mouth.address}};
     Running& one = start();
     Running& other = start(1);
-    follow(one, endpoints, first_worker, first_worker);
-    follow(other, endpoints, second_worker, first_worker);
+    follow(one, to_a_, first_worker, first_worker);
+    follow(other, to_a_, second_worker, first_worker);
     Client client(front_.address);
     ASSERT_EQ(ask(client, "x"), "a:x");
     // Another number of workers: nothing is handed over between two that stay.
-    follow(one, endpoints, first_worker, second_worker);
-    follow(other, endpoints, second_worker, second_worker);
+    follow(one, to_a_, first_worker, second_worker);
+    follow(other, to_a_, second_worker, second_worker);
     client.send("y");
     ASSERT_TRUE(until([&] { return other.totals().open == 1; }));
     // And back, as the other one leaves.
-    follow(one, endpoints, first_worker, first_worker);
-    follow(other, endpoints, second_worker, first_worker);
+    follow(one, to_a_, first_worker, first_worker);
+    follow(other, to_a_, second_worker, first_worker);
     auto pair = sys::make_channel();
     one.gateway->take(std::move(pair->first));
     other.gateway->give(std::move(pair->second));
@@ -331,24 +307,21 @@ TEST_F(Datagrams, WhatTheReaderBeforeAskedIsAnsweredAlsoWhereItsClientHasAnother
 }
 
 TEST_F(Datagrams, AReaderThatGivesNothingIsNotWaitedForForEver) {
-    Instance& a = instance("a");
     Running& worker = start(0, false);
-    follow(worker, {{7, a.mouth.address}}, second_worker, second_worker, first_worker);
+    follow(worker, to_a_, second_worker, second_worker, first_worker);
     Client client(front_.address);
     client.send("x");
     turns(1);
-    EXPECT_EQ(a.heard, 0);
+    EXPECT_EQ(a_.heard, 0);
     EXPECT_EQ(hear(client, limits::flows_hand_over * 5), "a:x");
     // The same table again: it was waited for once.
-    follow(worker, {{7, a.mouth.address}}, second_worker, second_worker, first_worker);
+    follow(worker, to_a_, second_worker, second_worker, first_worker);
     EXPECT_EQ(ask(client, "y", limits::flows_hand_over / 2), "a:y");
 }
 
 TEST_F(Datagrams, AnswersComeFromTheAddressThatWasAsked) {
     front_ = open_mouth("0.0.0.0");
-    Instance& a = instance("a");
-    Running& worker = start();
-    follow(worker, {{7, a.mouth.address}});
+    serve(to_a_);
     for (const char* host : {"127.0.0.1", "127.0.0.2"}) {
         Client client({model::Family::inet4, host, front_.address.port});
         EXPECT_EQ(ask(client, host), std::string("a:") + host);
@@ -360,9 +333,7 @@ TEST_F(Datagrams, AFlowTooManyEndsTheOldest) {
     ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
     const rlimit few{256, before.rlim_max};
     ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &few), 0);
-    Instance& a = instance("a");
-    Running& worker = start();
-    follow(worker, {{7, a.mouth.address}});
+    Running& worker = serve(to_a_);
     std::vector<Client> clients;
     for (int i = 0; i < 100; ++i) {
         clients.emplace_back(front_.address);
@@ -376,22 +347,15 @@ TEST_F(Datagrams, AFlowTooManyEndsTheOldest) {
     ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
 }
 
-TEST_F(Datagrams, AListenerThatLeavesEndsItsFlows) {
-    Instance& a = instance("a");
-    Running& worker = start();
-    follow(worker, {{7, a.mouth.address}});
-    Client client(front_.address);
-    ASSERT_EQ(ask(client, "x"), "a:x");
-    worker.gateway->follow({}, {});
+TEST_F(AFlow, AListenerThatLeavesEndsItsFlows) {
+    worker_.gateway->follow({}, {});
     turns(2);
-    EXPECT_EQ(worker.totals().open, 0U);
-    EXPECT_EQ(worker.open_to(7), 0U);
+    EXPECT_EQ(worker_.totals().open, 0U);
+    EXPECT_EQ(worker_.open_to(7), 0U);
 }
 
 TEST_F(Datagrams, OneThatLeavesAloneWaitsForAnswersOnly) {
-    Instance& a = instance("a");
-    Running& worker = start();
-    follow(worker, {{7, a.mouth.address}});
+    Running& worker = serve(to_a_);
     Client client(front_.address);
     client.send("x");
     ASSERT_TRUE(until([&] { return worker.totals().open == 1; }));

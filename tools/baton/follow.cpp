@@ -1,21 +1,19 @@
 #include "follow.h"
 
-#include <chrono>
 #include <cstdint>
 #include <cstdio>
 #include <functional>
 #include <set>
-#include <thread>
 #include <utility>
 
 #include <fmt/core.h>
 
 #include "base/limits.h"
-#include "base/time.h"
 #include "event_stream.h"
 #include "interrupt.h"
 #include "model/codec.h"
 #include "model/views.h"
+#include "patience.h"
 #include "say.h"
 
 namespace baton::cli {
@@ -26,7 +24,7 @@ int run_stream(const Client& client, bool follow, const std::function<Call()>& n
                const std::function<void(const ServerEvent&)>& take) {
     if (follow) on_interrupt("", 0);
     bool connected = false;
-    Millis deadline = 0;
+    Patience patience;
     for (;;) {
         EventStream stream;
         const auto reply = client.stream(next_call(), [&](std::string_view piece) {
@@ -41,12 +39,9 @@ int run_stream(const Client& client, bool follow, const std::function<Call()>& n
             if (!reply) return complain(reply.error().message());
             return answered ? complain("the connection broke") : complain(complaint_of(*reply));
         }
-        if (answered) deadline = monotonic_now() + limits::client_reconnect;
+        if (answered) patience.renew();
         connected = true;
-        if (monotonic_now() >= deadline) {
-            return reply ? complain(complaint_of(*reply)) : complain(reply.error().message());
-        }
-        std::this_thread::sleep_for(std::chrono::milliseconds(limits::client_retry_interval));
+        if (!patience.try_again()) return reply ? complain(complaint_of(*reply)) : complain(reply.error().message());
     }
 }
 

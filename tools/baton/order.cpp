@@ -1,15 +1,11 @@
 #include "order.h"
 
-#include <chrono>
-#include <thread>
-
 #include <fmt/core.h>
 #include <boost/json.hpp>
 
 #include "attempt.h"
-#include "base/limits.h"
-#include "base/time.h"
 #include "interrupt.h"
+#include "patience.h"
 #include "progress.h"
 #include "recovery.h"
 #include "say.h"
@@ -34,22 +30,6 @@ struct Request {
 };
 
 constexpr int another_master = 503;
-
-// How long a master that cannot answer is asked again: counted from the first time.
-class Patience {
-  public:
-    // Waits a little, unless it has been too long; then false.
-    bool try_again() {
-        if (deadline_ == never) deadline_ = monotonic_now() + limits::client_reconnect;
-        if (monotonic_now() >= deadline_) return false;
-        std::this_thread::sleep_for(std::chrono::milliseconds(limits::client_retry_interval));
-        return true;
-    }
-    bool tried() const { return deadline_ != never; }
-
-  private:
-    Millis deadline_ = never;
-};
 
 int conclude(const Verdict& verdict, const std::string& name, bool json_output, Progress& progress) {
     if (verdict.succeeded) {

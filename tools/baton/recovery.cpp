@@ -1,8 +1,6 @@
 #include "recovery.h"
 
-#include <chrono>
 #include <optional>
-#include <thread>
 
 #include <fmt/core.h>
 
@@ -11,6 +9,7 @@
 #include "event_stream.h"
 #include "model/codec.h"
 #include "model/views.h"
+#include "patience.h"
 
 namespace baton::cli {
 namespace {
@@ -67,10 +66,6 @@ std::optional<Verdict> told_by(const std::vector<model::EventView>& events, cons
     return {};
 }
 
-void pause() {
-    std::this_thread::sleep_for(std::chrono::milliseconds(limits::client_retry_interval));
-}
-
 // Where the upgrade is, as far as the generations show it.
 void show(const std::vector<model::GenerationView>& all, Progress& progress) {
     model::ProgressView view;
@@ -89,16 +84,16 @@ Result<Moment> present(const Client& client) {
 
 Result<Verdict> verdict_of_upgrade(const Client& client, const Moment& before, Progress& progress) {
     progress.step({"reconnect", "the connection broke; asking for the verdict"});
-    Millis deadline = monotonic_now() + limits::client_reconnect;
+    Patience patience;
     Millis quiet_since = never;
     std::string trouble;
-    while (monotonic_now() < deadline) {
+    do {
         const auto all = look<std::vector<model::GenerationView>>(client, "/v1/generations");
         if (!all) {
             trouble = all.error().message();
         } else if (!settled(*all)) {
             // An upgrade has deadlines of its own; as long as somebody answers, it is on.
-            deadline = monotonic_now() + limits::client_reconnect;
+            patience.renew();
             show(*all, progress);
         } else if (const auto events = all_events(client); events) {
             if (auto verdict = told_by(*events, before)) return *verdict;
@@ -107,19 +102,17 @@ Result<Verdict> verdict_of_upgrade(const Client& client, const Moment& before, P
             if (quiet_since == never) quiet_since = monotonic_now();
             if (monotonic_now() - quiet_since >= limits::client_quiet) break;
         }
-        pause();
-    }
+    } while (patience.try_again());
     return failed(
         fmt::format("the connection broke, and whether the upgrade succeeded is unknown: {}", trouble));
 }
 
 void await_settled(const Client& client) {
-    const Millis deadline = monotonic_now() + limits::client_reconnect;
-    while (monotonic_now() < deadline) {
+    Patience patience;
+    do {
         const auto all = look<std::vector<model::GenerationView>>(client, "/v1/generations");
         if (all && settled(*all)) return;
-        pause();
-    }
+    } while (patience.try_again());
 }
 
 Result<std::int64_t> keeper_of(const Client& client) {
@@ -130,20 +123,19 @@ Result<std::int64_t> keeper_of(const Client& client) {
 }
 
 Result<void> await_end(const Client& client, std::int64_t keeper, Progress& progress) {
-    Millis deadline = monotonic_now() + limits::client_reconnect;
+    Patience patience;
     while (client.reach()) {
         const auto status = look<model::StatusView>(client, "/v1/status");
         if (status) {
             // Restarted already, by whoever watches over it.
             if (status->node.keeper_pid != keeper) return {};
-            deadline = monotonic_now() + limits::client_reconnect;
+            patience.renew();
             progress.step({"stopping", fmt::format("{} instances to end", status->instances.size()), 50});
         }
-        if (monotonic_now() >= deadline) {
+        if (!patience.try_again()) {
             return failed(fmt::format("the supervisor has neither ended nor answered for {}",
                                       format_duration(limits::client_reconnect)));
         }
-        pause();
     }
     return {};
 }

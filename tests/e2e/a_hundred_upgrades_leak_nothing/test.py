@@ -20,12 +20,6 @@ def memory(process):
     return int(process.status()["VmRSS"].split()[0])
 
 
-def proportional(process):
-    """KiB of memory, what it shares with others counted by its share."""
-    with open(f"/proc/{process.pid}/smaps_rollup", encoding="utf-8") as file:
-        return next(int(line.split()[1]) for line in file if line.startswith("Pss:"))
-
-
 def run(sandbox, upgrade):
     baton, _, address = sandbox.running_web(2)
     load = sandbox.load(address, ["post:4", "new:4"], rate=400)
@@ -52,7 +46,7 @@ def run(sandbox, upgrade):
     baton.until(lambda: not kinds(baton.master()) - master_held, "the master holds nothing that the first one did not")
     assert baton.pids() == pids, "instances are adopted, not restarted"
     assert memory(keeper) < resident + 512, f"the keeper grew from {resident} to {memory(keeper)} KiB"
-    share = proportional(keeper)
+    share = keeper.proportional
     print(f"    {UPGRADES} upgrades; the keeper has {share} KiB (PSS), {memory(keeper)} KiB resident", flush=True)
     assert share < KEEPER_KIB, f"the keeper has {share} KiB (PSS)"
     load.stop(at_least=1000)

@@ -79,6 +79,12 @@ class Process:
             pairs = (line.split(":", 1) for line in file)
             return {name: value.strip() for name, value in pairs}
 
+    @property
+    def proportional(self):
+        """KiB of memory, with what it shares with others counted by its share."""
+        with open(f"/proc/{self.pid}/smaps_rollup", encoding="utf-8") as file:
+            return next(int(line.split()[1]) for line in file if line.startswith("Pss:"))
+
     def where(self):
         """What it waits in, as far as the kernel tells: for whoever looks for the cause of a hang."""
         found = []

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <unordered_map>
 #include <vector>
 
 #include "baton/strategy.hpp"
@@ -28,6 +29,23 @@ class Roster {
     std::uint32_t size() const { return static_cast<std::uint32_t>(endpoints_.size()); }
     std::uint64_t id(std::uint32_t i) const { return endpoints_[i].id; }
     bool backup(std::uint32_t i) const { return endpoints_[i].backup; }
+    // Where the endpoint of this id is; none: it is not there.
+    std::uint32_t find(std::uint64_t id) const {
+        for (std::uint32_t i = 0; i < size(); ++i) {
+            if (endpoints_[i].id == id) return i;
+        }
+        return none;
+    }
+    // For a State that goes on from another: where each endpoint was there; none: it is new.
+    std::vector<std::uint32_t> places_in(const Roster& previous) const {
+        std::unordered_map<std::uint64_t, std::uint32_t> known;
+        for (std::uint32_t i = 0; i < previous.size(); ++i) known.emplace(previous.id(i), i);
+        std::vector<std::uint32_t> places(size(), none);
+        for (std::uint32_t i = 0; i < size(); ++i) {
+            if (const auto found = known.find(id(i)); found != known.end()) places[i] = found->second;
+        }
+        return places;
+    }
     // As configured; 0 when it is down.
     std::uint32_t configured(std::uint32_t i) const { return endpoints_[i].weight; }
     // In thousandths, whether it may be picked or not.
@@ -62,6 +80,14 @@ class Roster {
         if (request.tried == nullptr) return weights_[i];
         if (endpoints_[i].backup != backups || !available(i) || tried(request, i)) return 0;
         return endpoints_[i].weight * live_->share[i];
+    }
+    // body(index, weight) for each that may be picked, in order of the index.
+    template <class Body>
+    void each_for(const baton_request& request, Body&& body) const {
+        const bool backups = backups_for(request);
+        for (std::uint32_t i = 0; i < size(); ++i) {
+            if (const std::uint32_t weight = weight_for(request, backups, i); weight != 0) body(i, weight);
+        }
     }
 
   private:

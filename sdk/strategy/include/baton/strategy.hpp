@@ -3,7 +3,6 @@
 //     struct FirstUsable {
 //         static constexpr const char* name = "first_usable";
 //         static constexpr const char* description = "the first endpoint that is usable";
-//         explicit FirstUsable(const baton::sdk::Settings&) {}
 //         class State {
 //           public:
 //             State(const FirstUsable&, const baton::sdk::Pool& pool, const State* previous);
@@ -14,8 +13,8 @@
 //     BATON_STRATEGIES("first_usable", "1.0", "takes the first", FirstUsable)
 //
 // A scheduler has `void place(const Placement&)`, a failover strategy `void decide(const Failover&)`, instead
-// of a State. `static constexpr std::array options{...}` names the options, `uses` (enum baton_uses) what the
-// host shall prepare. Threads and lifetimes are those of strategy.h: constructors of a strategy and its
+// of a State. `static constexpr std::array options{...}` names the options, which a constructor that takes
+// `const Settings&` reads; `uses` (enum baton_uses) is what the host shall prepare. Threads and lifetimes are those of strategy.h: constructors of a strategy and its
 // destructor [control], a State in the thread that picks by it.
 //
 // Exceptions stop here: a constructor's becomes the error the user reads; one from pick() counts as nobody
@@ -210,10 +209,11 @@ class Failover {
 // --- from classes to tables ---
 
 template <class T>
-concept IsStrategy = requires(const Settings& settings) {
+concept TakesSettings = std::constructible_from<T, const Settings&>;
+template <class T>
+concept IsStrategy = (TakesSettings<T> || std::default_initializable<T>) && requires {
     { T::name } -> std::convertible_to<const char*>;
     { T::description } -> std::convertible_to<const char*>;
-    T(settings);
 };
 template <class T>
 concept IsBalancer = IsStrategy<T> && std::constructible_from<typename T::State, T&, const Pool&, const typename T::State*> &&
@@ -242,7 +242,10 @@ void* guarded(baton_text* error, Body&& body) noexcept {
 
 template <class T>
 void* create(const baton_settings* settings, baton_text* error) {
-    return guarded(error, [&]() -> void* { return new T(Settings(*settings)); });
+    return guarded(error, [&]() -> void* {
+        if constexpr (TakesSettings<T>) return new T(Settings(*settings));
+        else return new T();
+    });
 }
 template <class T>
 void destroy(void* object) {
@@ -326,6 +329,7 @@ constexpr baton_factory factory() {
         made.table = &failover_table<T>;
     }
     if constexpr (requires { T::options; }) {
+        static_assert(TakesSettings<T>, "a strategy with options has a constructor that takes const Settings&");
         made.options = T::options.data();
         made.option_count = static_cast<std::uint32_t>(T::options.size());
     }
