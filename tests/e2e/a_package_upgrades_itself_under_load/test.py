@@ -1,7 +1,7 @@
 # ctest: TIMEOUT 300 RUN_SERIAL
 """The Debian package, built by cpack, in a machine with systemd and a dpkg database of its own: installed, upgraded to a
-second version while requests run (none fails, nothing is restarted), to a third whose binary does not prove itself (the
-old one goes on, and dpkg says so), removed, purged; nothing is left but the system user.
+second version while requests run, by workers and without (none fails, nothing is restarted), to a third whose binary
+does not prove itself (the old one goes on, and dpkg says so), removed, purged; nothing is left but the system user.
 """
 import os
 import shutil
@@ -10,7 +10,7 @@ import subprocess
 from baton_e2e import Machine, SERVER, eventually, main, need
 from baton_e2e.sandbox import BINARIES
 
-ADDRESS = "127.0.0.1:8080"
+ADDRESS, BY_CONNECTION, BY_REQUEST = ADDRESSES = ["127.0.0.1:8080", "127.0.0.1:8081", "127.0.0.1:8082"]
 WEB = f"""
 [listener.web]
 address = "{ADDRESS}"
@@ -20,6 +20,21 @@ service = "web"
 command = ["/usr/local/bin/server"]
 replicas = 2
 user = "baton"
+readiness = {{ type = "http", path = "/healthz", interval = "100ms" }}
+[listener.connections]
+address = "{BY_CONNECTION}"
+protocol = "tcp"
+service = "behind"
+[listener.requests]
+address = "{BY_REQUEST}"
+protocol = "http"
+service = "behind"
+[service.behind]
+command = ["/usr/local/bin/server"]
+replicas = 2
+user = "baton"
+delivery = "proxy"
+upstream = "socket"
 readiness = {{ type = "http", path = "/healthz", interval = "100ms" }}
 """
 
@@ -81,6 +96,13 @@ def files(machine):
     return {path for path in found if not path.startswith(("/var/log/journal", "/run/log"))}
 
 
+def workers_of(machine):
+    """Their pids, once none is on its way in or out."""
+    found = machine.status()["workers"]
+    assert {one["state"] for one in found} == {"ready"}, found
+    return {one["pid"] for one in found}
+
+
 def whole_life(sandbox):
     first = build_package(sandbox)
     second = changed_package(sandbox, first, "0.1.0-2")
@@ -110,21 +132,25 @@ def whole_life(sandbox):
     assert rotated.returncode == 0, rotated
     eventually(lambda: machine.read("/var/log/baton/baton.log"), "the log is opened anew")
 
-    load = sandbox.load(ADDRESS, ["post:4", "new:4"], wrapper=machine.inside("-n"))
+    load = sandbox.load(ADDRESSES, ["post:3", "new:3"], wrapper=machine.inside("-n"))
     instances = {one["pid"] for one in machine.status()["instances"]}
     said = dpkg(machine, "-i", give(machine, second))
     assert "upgrade: done" in said, said
     shown = machine.show("MainPID", "NRestarts", "StatusText")
-    assert shown["MainPID"] == keeper and shown["NRestarts"] == "0" and "generation 2: 1 service, 2 of 2" in shown["StatusText"], shown
+    assert shown["MainPID"] == keeper and shown["NRestarts"] == "0" and "generation 2: 2 services, 4 of 4" in shown["StatusText"], shown
     assert {one["pid"] for one in machine.status()["instances"]} == instances, "instances are adopted"
     running = machine.run("sha256sum", f"/proc/{keeper}/exe", "/usr/sbin/batond").stdout.split()
     assert running[0] == running[2], "the keeper runs the new package's bytes"
+    workers = eventually(lambda: workers_of(machine), "the workers are the new generation's")
+    for worker in workers:
+        assert machine.run("sha256sum", f"/proc/{worker}/exe").stdout.split()[0] == running[2], "the workers run them too"
 
     said = dpkg(machine, "-i", give(machine, third))
     assert "WAS NOT UPGRADED" in said and "upgrade failed" in said, said
     shown = machine.show("MainPID", "NRestarts", "StatusText", "ActiveState")
-    assert shown["MainPID"] == keeper and shown["NRestarts"] == "0" and "generation 2: 1 service, 2 of 2" in shown["StatusText"], shown
+    assert shown["MainPID"] == keeper and shown["NRestarts"] == "0" and "generation 2: 2 services, 4 of 4" in shown["StatusText"], shown
     assert {one["pid"] for one in machine.status()["instances"]} == instances
+    assert workers_of(machine) == workers, "what did not prove itself has taken nothing over"
     said = dpkg(machine, "-i", give(machine, second))
     assert "upgrade: done" in said, said
     load.stop(at_least=1000)

@@ -4,12 +4,14 @@ clients alone. Nothing is lost through upgrades, reloads and rollovers; a killed
 is connected, and a killed instance loses only those it had taken.
 """
 import os
+import re
 import signal
+import sys
 import threading
 
 from baton_e2e import main
 from baton_e2e.echoes import Echoes
-from baton_e2e.sandbox import BINARIES, SERVER
+from baton_e2e.sandbox import BINARIES, SERVER, SOURCE
 from baton_e2e.web import ask, ask_all, connect
 
 
@@ -167,19 +169,48 @@ def the_delivery_changes_under_load(sandbox):
     baton.stop()
 
 
-def the_example_serves(sandbox):
+def example(sandbox, command):
     config = sandbox.configuration()
     config["supervisor"]["workers"] = 2
     address = config.listener("web", sandbox.address(), "web", protocol="tcp")
-    config.service("web", [os.path.join(BINARIES, "baton-hello")], replicas=2, delivery="handoff", readiness={"type": "notify"})
+    config.service("web", command, replicas=2, delivery="handoff", readiness={"type": "notify"})
     baton = sandbox.supervisor(config)
     baton.await_ready("web", 2)
     load = sandbox.load(address, ["get:8", "new:8"])
     baton.run("upgrade", "--soak", "0s")
     baton.run("restart", "web")
     load.stop(at_least=1000)
+    # Once the clients have gone, the workers have been told of every one.
+    baton.until(lambda: open_connections(baton) == 0, "none is counted any more")
+    return baton, address
+
+
+def the_example_serves(sandbox):
+    baton, _ = example(sandbox, [os.path.join(BINARIES, "baton-hello")])
+    baton.stop()
+
+
+def the_documented_messages_serve(sandbox):
+    """The program in Python that the documentation has for those who write in other languages."""
+    with open(os.path.join(SOURCE, "docs/writing-a-service.md"), encoding="utf-8") as page:
+        program = re.search(r"^```python\n(.*?)^```", page.read(), re.MULTILINE | re.DOTALL)[1]
+    path = sandbox.path("hello.py")
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(program)
+    baton, address = example(sandbox, [sys.executable, path])
+    # It has those counted on another line whose worker has ended, and tells of their ends there.
+    clients = [connect(address) for _ in range(20)]
+    baton.until(lambda: open_connections(baton) == 20, "all are handed on")
+    for worker in baton.workers():
+        worker.kill()
+        baton.until(lambda: len([one for one in baton.get("/v1/workers") if one["state"] == "ready"]) == 2, "another worker")
+        baton.until(lambda: open_connections(baton) == 20, "all are counted again")
+    for client in clients:
+        client.close()
+    baton.until(lambda: open_connections(baton) == 0, "their ends are told")
+    assert "does not speak as baton/handoff.h says" not in baton.log()
     baton.stop()
 
 
 main(by_every_swap, a_killed_worker_cuts_nobody, connections_stay_counted, a_drain_is_told, those_that_were_not_taken_go_to_another,
-     the_delivery_changes_under_load, the_example_serves)
+     the_delivery_changes_under_load, the_example_serves, the_documented_messages_serve)

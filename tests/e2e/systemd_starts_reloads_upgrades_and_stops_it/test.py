@@ -2,7 +2,8 @@
 """The unit file under a real systemd: start, reload (good and bad), upgrade by signal and by command, restart,
 stop; a hung master, a hung keeper, a killed one. Requests run all the time, and `systemctl show` is asked at every
 step. No new connection is refused from the first start to the last stop, restarts and the keeper's death included:
-systemd holds a copy of the listening socket.
+systemd holds a copy of the listening socket. The same for services behind workers, which run under the unit's
+hardening as everything does.
 """
 import signal
 import subprocess
@@ -38,6 +39,39 @@ limits = {{ memory = "256M" }}
 readiness = {{ type = "http", path = "/healthz", interval = "100ms" }}
 {extra}
 """
+
+
+# One by its port and one by a unix socket, each by connection and by request.
+PROXIED = ["127.0.0.1:8090", "127.0.0.1:8091", "127.0.0.1:8092", "127.0.0.1:8093"]
+
+
+def proxied(version="1"):
+    text = """
+[supervisor]
+pid_file = "/run/baton/baton.pid"
+runtime_dir = "/run/baton"
+state_dir = "/var/lib/baton"
+user = "daemon"
+workers = 2
+log = { file = "/var/log/baton/baton.log" }
+upgrade = { soak = "1s" }
+[admin]
+socket = "/run/baton/admin.sock"
+"""
+    for number, (upstream, protocol) in enumerate((upstream, protocol) for upstream in ("port", "socket") for protocol in ("tcp", "http")):
+        text += f'[listener.{upstream}-{protocol}]\naddress = "{PROXIED[number]}"\nprotocol = "{protocol}"\nservice = "by-{upstream}"\n'
+    for upstream in ("port", "socket"):
+        text += f"""
+[service.by-{upstream}]
+version = "{version}"
+command = ["/usr/local/bin/server"]
+replicas = 2
+delivery = "proxy"
+upstream = "{upstream}"
+readiness = {{ type = "http", path = "/healthz", interval = "100ms" }}
+stop = {{ drain_timeout = "300ms", kill_timeout = "20s" }}
+"""
+    return text
 
 
 def machine_with(sandbox, text, quick=True):
@@ -230,6 +264,72 @@ def who_waits_is_served(sandbox):
         keeper = eventually(lambda: machine.show("NRestarts")["NRestarts"] == str(times) and expect(machine, "2 of 2 instances ready"), "it runs again")
 
 
+def workers(machine):
+    """Those of the keeper, which are all that there are; and what they are allowed."""
+    keeper = machine.process_of(machine.show("MainPID")["MainPID"])
+    found = {one for one in keeper.children() if "worker process" in one.title}
+    for one in found:
+        status = one.status()
+        assert (status["Uid"].split()[0], status["NoNewPrivs"], status["Seccomp"], status["CapEff"]) == ("1", "1", "2", "0" * 16), status
+    return found
+
+
+def replaced(machine, before):
+    """The workers of before have ended, and as many others run."""
+    def said():
+        assert not any(one.exists for one in before), "the old workers are there still"
+        now = workers(machine)
+        assert len(now) == 2, now
+        return now
+    return eventually(said, "workers of the new generation have taken over")
+
+
+def behind_workers(sandbox):
+    """Reload and both upgrades with clients that workers serve, and restarts with those whose connections they pass on:
+    not one request fails."""
+    machine = machine_with(sandbox, proxied())
+    machine.run("systemctl", "start", "baton")
+    keeper = expect(machine, "generation 1: 2 services, 4 of 4 instances ready", Result="success")
+    eventually(lambda: stored(machine) == 4, "systemd holds a copy of each socket")
+    first = workers(machine)
+    assert len(first) == 2, first
+    load = sandbox.load(PROXIED, ["post:2", "new:2"], wrapper=machine.inside("-n"))
+
+    machine.write("/etc/baton/baton.toml", proxied("2"))
+    machine.run("systemctl", "reload", "baton")
+    assert {one["version"] for one in machine.status()["instances"]} == {"2"}, "a reload returns when it is done"
+    assert workers(machine) == first, "a reload is a new table for the workers"
+
+    machine.run("systemctl", "kill", "--kill-whom=main", "-s", "USR2", "baton")
+    expect(machine, "upgrade: generation 2 is proved")
+    old = int(machine.run("cat", "/run/baton/baton.pid.oldbin").stdout)
+    machine.run("kill", "-s", "WINCH", old)
+    expect(machine, "generation 2: 2 services, 4 of 4 instances ready; upgrade: generation 1 stands by")
+    machine.run("kill", "-s", "QUIT", old)
+    assert expect(machine, "generation 2: 2 services, 4 of 4 instances ready") == keeper
+    second = replaced(machine, first)
+    machine.baton("upgrade", "--soak", "300ms")
+    assert expect(machine, "generation 3: 2 services, 4 of 4 instances ready", NRestarts=0) == keeper
+    replaced(machine, second)
+    load.stop(at_least=500)
+
+    load = sandbox.load(PROXIED[::2], ["post:4", "new:4"], wrapper=machine.inside("-n"))
+    for _ in range(2):
+        machine.run("systemctl", "restart", "baton")
+        again = expect(machine, "generation 1: 2 services, 4 of 4 instances ready", Result="success")
+        assert again != keeper
+        keeper = again
+        answered_again(load)
+        assert len(workers(machine)) == 2
+    for address in PROXIED:
+        machine.run("curl", "-sf", "-m", 5, f"http://{address}/")
+    load.stop(at_least=300)
+    machine.run("systemctl", "stop", "baton")
+    left = [one for one in descendants(machine.leader) if "baton" in one.title or "/server" in one.title]
+    assert not left, f"left behind: {left}"
+    assert_quiet(machine)
+
+
 def hung_master(sandbox):
     """A master that hangs is the keeper's to replace: systemd sees nothing of it, and no request fails."""
     machine = machine_with(sandbox, configuration())
@@ -253,4 +353,4 @@ def a_bad_start_fails(sandbox):
     eventually(lambda: machine.show("ActiveState")["ActiveState"] == "failed", "it is given up")
 
 
-main(start_reload_upgrade, restart_loses_nobody, killed_keeper, who_waits_is_served, hung_master, a_bad_start_fails)
+main(start_reload_upgrade, restart_loses_nobody, behind_workers, killed_keeper, who_waits_is_served, hung_master, a_bad_start_fails)
