@@ -24,8 +24,6 @@ inline constexpr std::size_t accept_share = 8;
 inline constexpr std::size_t take_turn = 64;
 // Events taken from the kernel at once.
 inline constexpr std::size_t gateway_events = 512;
-// A connection to an instance must be made within this; then another instance is tried.
-inline constexpr Millis upstream_connect = 5'000;
 // A client is kept so long while no instance can be reached (one that crashed is being restarted)...
 inline constexpr Millis upstream_wait = 10'000;
 // ...and the instances are tried again this often.
@@ -50,8 +48,6 @@ inline constexpr std::size_t counted_endpoints = 8'192;
 inline constexpr Millis workers_told = 15'000;
 // A worker must serve by its first table within this.
 inline constexpr Millis worker_start = 10'000;
-// One that was told to end at once is killed after this.
-inline constexpr Millis worker_stop = 1'000;
 // One that served for so long is replaced at once when it ends...
 inline constexpr Millis worker_sound_after = 1'000;
 // ...any other after a wait, doubling up to the second: clients wait in the queue meanwhile.
@@ -68,6 +64,14 @@ inline constexpr Millis worker_hang = 10'000;
 inline constexpr Millis worker_beat = 1'000;
 // Between one piece of a passed connection's buffered bytes and the next there is a message boundary.
 inline constexpr std::size_t passed_piece_bytes = 64 * 1024;
+// Connections that were passed and that the other worker has not confirmed: nobody serves them meanwhile, so this is
+// how many stand still with a worker that stands still. Enough that the answers to them come in batches: a thousand
+// connections take thirty rounds, some milliseconds.
+inline constexpr std::size_t passed_under_way = 32;
+// One that the other worker had no room for is offered to it again after this.
+inline constexpr Millis passed_again = 1'000;
+// A worker that keeps losing those who were to take its connections tells its master this often.
+inline constexpr Millis lost_heir_told = 1'000;
 // Routes of one listener: they are tried one after the other for each request.
 inline constexpr std::size_t listener_routes = 256;
 // Servers of one external service, as many as a service has instances.
@@ -80,6 +84,9 @@ inline constexpr std::uint32_t retry_attempts = 64;
 // The head of a request: an HTTP client that needs more is broken, and each connection may hold so much.
 inline constexpr std::uint64_t http_header_bytes_min = 1'024;
 inline constexpr std::uint64_t http_header_bytes_max = 1'024 * 1'024;
+// What a passed connection takes along in each direction: a request's head that is not whole yet, or what one read
+// has brought, or both of a connection whose protocol has just changed.
+inline constexpr std::size_t passed_bytes = http_header_bytes_max + relay_buffer_bytes;
 // Idle connections that a worker keeps to one instance.
 inline constexpr std::uint32_t pool_size = 4'096;
 // A route table, as text.

@@ -157,13 +157,13 @@ void Workers::release(std::uint64_t id, std::uint64_t to) {
     }
     // The one that takes first: it may be asked at once.
     tell(to, *heir->second, model::OrderKind::take, std::move(channel->first));
-    tell(id, *from->second, model::OrderKind::give, std::move(channel->second));
+    tell(id, *from->second, model::OrderKind::give, std::move(channel->second), to);
 }
 
 // What is said once and not told again with each table waits until the worker reads.
-void Workers::tell(std::uint64_t id, Open& open, model::OrderKind kind, sys::UniqueFd descriptor) {
+void Workers::tell(std::uint64_t id, Open& open, model::OrderKind kind, sys::UniqueFd descriptor, std::uint64_t heir) {
     if (open.waiting.size() >= limits::worker_orders) return log_.error("worker {}: it does not read its orders", id);
-    open.waiting.push_back({{kind, {}}, std::move(descriptor)});
+    open.waiting.push_back({{kind, {}, heir}, std::move(descriptor)});
     static_cast<void>(send_waiting(open));
 }
 
@@ -295,6 +295,7 @@ void Workers::read(std::uint64_t id) {
         changed_();
         if (first) event_(model::WorkerReady{id});
         if (confirmation->leaving && !open.leaving) event_(model::WorkerLeaves{id});
+        if (confirmation->lost_heir != 0) event_(model::WorkerLostHeir{id, confirmation->lost_heir});
     }
     wait(id);
 }

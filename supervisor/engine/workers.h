@@ -107,7 +107,7 @@ class Workers {
     void look_at_calls();
     std::map<std::string, const sys::UniqueFd*> descriptors_for(const Open& open) const;
     std::map<std::string, const sys::UniqueFd*> missing(const Open& open) const;
-    void tell(std::uint64_t id, Open& open, model::OrderKind kind, sys::UniqueFd descriptor = {});
+    void tell(std::uint64_t id, Open& open, model::OrderKind kind, sys::UniqueFd descriptor = {}, std::uint64_t heir = 0);
     bool send_waiting(Open& open);
     bool send(Open& open, const model::Order& order, const std::vector<int>& descriptors = {});
 

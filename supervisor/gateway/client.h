@@ -22,6 +22,7 @@ class Client : public Handler {
     virtual void leave() = 0;
 
     std::uint32_t index = 0;  // in the plane's list
+    bool refused = false;     // the worker that it was to go to could not take it; not offered for now
 };
 
 }  // namespace baton::gateway

@@ -7,37 +7,12 @@
 #include "base/gateway_limits.h"
 #include "base/http_limits.h"
 #include "base/udp_limits.h"
+#include "gateway/token.h"
 #include "sys/stream.h"
 
 namespace baton::gateway {
 
 using sys::Epoll;
-
-namespace {
-
-// A token is an object's address and, in the bits that its alignment leaves free, what it is.
-enum class Kind : std::uint64_t {
-    other = 0,
-    client = static_cast<std::uint64_t>(Side::client),
-    upstream = static_cast<std::uint64_t>(Side::upstream),
-    door = 3,
-    giver = 4,
-    taker = 5,
-    handler = handler_kind
-};
-constexpr std::uint64_t kind_bits = 7;
-
-template <class T>
-std::uint64_t make_token(const T* object, Kind kind) {
-    return reinterpret_cast<std::uint64_t>(object) | static_cast<std::uint64_t>(kind);
-}
-
-template <class T>
-T* object_of(std::uint64_t token) {
-    return reinterpret_cast<T*>(token & ~kind_bits);
-}
-
-}  // namespace
 
 Gateway::Gateway(Epoll epoll, Counters counters, model::BalancerSource& strategies, Log& log, std::uint32_t worker)
     : core_(std::move(epoll), std::move(counters), log),
@@ -96,12 +71,12 @@ void Gateway::dispatch(const sys::Readiness& event) {
 
 bool Gateway::finished() const {
     // A worker that gives to this one has not ended: what it gives is passed on.
-    return core_.leaving && open_sessions() == 0 && takers_.empty() && on_their_way_.empty() && (!giver_ || giver_->empty());
+    return core_.leaving && open_sessions() == 0 && takers_.empty() && (!giver_ || giver_->empty());
 }
 
 int Gateway::patience() const {
     if (tcp_.busy() || core_.busy()) return 0;
-    Millis next = std::min({core_.now + limits::worker_beat, core_.deadlines.next(), tcp_.next(), http_.next()});
+    Millis next = std::min({core_.now + limits::worker_beat, core_.deadlines.next(), tcp_.next(), http_.next(), next_giving()});
     for (const auto& [name, door] : doors_) {
         if (door->paused > 0) next = std::min(next, door->paused);
     }
@@ -112,6 +87,7 @@ void Gateway::on_time() {
     core_.deadlines.run(core_.now);
     tcp_.on_time();
     http_.on_time();
+    if (offer_again_ <= core_.now) offer_again();
     for (auto& [name, door] : doors_) {
         if (door->paused > 0 && door->paused <= core_.now) door->paused = 0;
     }
@@ -231,7 +207,7 @@ void Gateway::settle_accepting() {
         // Not watched at all: the end of one that gives would be told again and again, and cannot be heard now.
         if (full) {
             core_.epoll.remove(taker.channel());
-        } else if (auto added = core_.epoll.add(taker.channel(), Epoll::Watch::channel, make_token(&taker, Kind::taker)); !added) {
+        } else if (auto added = watch(taker); !added) {
             core_.log.error("take connections over: {}", added.error().message());
         }
     }
@@ -296,152 +272,6 @@ void Gateway::enter(const std::shared_ptr<Door>& door, Stream client, const Clie
         return;
     }
     tcp_.accept(door->pool(), std::move(client), address, door->is_unix);
-}
-
-// --- leaving, and what one worker passes to another ---
-
-void Gateway::leave() {
-    core_.leaving = true;
-    for (auto& [name, door] : doors_) {
-        // What comes back from instances goes out by the socket that datagrams came by.
-        if (door->entrance.protocol != model::Protocol::udp) stop_accepting(*door);
-    }
-    settle_accepting();
-    handoff_.leave();
-    if (giver_) return http_.leave(true);
-    tcp_.leave();
-    udp_.leave();
-    http_.leave();
-}
-
-void Gateway::give(sys::UniqueFd channel) {
-    // A new master tells again, as it cannot know: what is under way goes on, and this is for when it fails.
-    if (giver_) {
-        next_heir_ = std::move(channel);
-        return leave();
-    }
-    giver_.emplace(std::move(channel));
-    leave();
-    if (auto added = core_.epoll.add(giver_->channel(), Epoll::Watch::channel_writing, make_token(&*giver_, Kind::giver)); !added) {
-        core_.log.error("pass connections on: {}; they end here", added.error().message());
-        giver_.reset();
-        leave();
-    }
-}
-
-void Gateway::lose_heir(const std::string& why) {
-    if (!giver_) return;
-    const std::size_t lost = on_their_way_.size();
-    if (lost > 0 || open_sessions() > 0) core_.log.warning("pass connections on: {}; {} were on their way, {} are here", why, lost, open_sessions());
-    while (!on_their_way_.empty()) arrived();
-    core_.epoll.remove(giver_->channel());
-    giver_.reset();
-    if (next_heir_.valid()) return give(std::exchange(next_heir_, sys::UniqueFd()));
-    leave();
-}
-
-// The other worker counts it from now on.
-void Gateway::arrived() {
-    if (std::uint64_t* counter = on_their_way_.front(); counter != nullptr) --*counter;
-    on_their_way_.pop_front();
-}
-
-void Gateway::hear_heir() {
-    for (;;) {
-        const auto taken = giver_->taken();
-        if (!taken && taken.error().code() == EAGAIN) return;
-        if (!taken) return lose_heir(taken.error().message());
-        for (std::size_t i = 0; i < *taken && !on_their_way_.empty(); ++i) arrived();
-    }
-}
-
-void Gateway::give_some() {
-    do {
-        if (auto flushed = giver_->flush(); !flushed) {
-            if (flushed.error().code() != EAGAIN) return lose_heir(flushed.error().message());
-            static_cast<void>(core_.epoll.change(giver_->channel(), Epoll::Watch::channel_writing, make_token(&*giver_, Kind::giver)));
-            return;
-        }
-    } while (give_one());
-    // While there is nothing to give, that there is room for it is no news.
-    static_cast<void>(core_.epoll.change(giver_->channel(), Epoll::Watch::channel, make_token(&*giver_, Kind::giver)));
-}
-
-// False: there is nobody who can be passed on now. An HTTP client can once its request was answered.
-bool Gateway::give_one() {
-    Passed passed;
-    std::uint64_t* counter = nullptr;
-    // Flows first: the other worker waits for the last of them.
-    if (auto flow = udp_.give()) {
-        passed = std::move(flow->passed);
-        counter = flow->counter;
-    } else if (tcp_.can_give()) {
-        TcpPlane::Given given = tcp_.give();
-        passed = std::move(given.passed);
-        counter = given.counter;
-    } else if (Client* client = http_.idle_client()) {
-        passed = client->part();
-    } else {
-        return false;
-    }
-    on_their_way_.push_back(counter);
-    if (passed.kind != PassedKind::flows_end) ++core_.totals.given;
-    giver_->add(std::move(passed));
-    return true;
-}
-
-void Gateway::take(sys::UniqueFd channel) {
-    Taker& taker = takers_.emplace_back(std::move(channel));
-    if (auto added = core_.epoll.add(taker.channel(), Epoll::Watch::channel, make_token(&taker, Kind::taker)); !added) {
-        core_.log.error("take connections over: {}", added.error().message());
-        takers_.pop_back();
-    }
-}
-
-void Gateway::take_some(std::list<Taker>::iterator taker) {
-    std::size_t count = 0;
-    for (; count < limits::take_turn && open_sessions() < most_sessions_; ++count) {
-        auto taken = taker->take();
-        if (!taken) {
-            if (!taker->ended()) core_.log.error("take connections over: {}", taken.error().message());
-            if (count > 0) static_cast<void>(taker->confirm(count));
-            takers_.erase(taker);
-            return;
-        }
-        if (!*taken) break;
-        if ((*taken)->kind != PassedKind::flows_end) ++core_.totals.taken;
-        take_one(std::move(**taken));
-    }
-    if (count > 0) static_cast<void>(taker->confirm(count));
-    if (open_sessions() >= most_sessions_) settle_accepting();
-}
-
-void Gateway::take_one(Passed passed) {
-    if (passed.kind != PassedKind::connection) {
-        const std::uint64_t endpoint = passed.kind == PassedKind::flow ? passed.endpoint : 0;
-        udp_.take(std::move(passed));
-        if (endpoint != 0 && !present_.contains(endpoint)) core_.counters.forget(endpoint);
-        return;
-    }
-    const auto door = doors_.find(passed.listener);
-    if (door == doors_.end()) {
-        // Its listener has left the configuration: what has an instance goes on.
-        if (passed.endpoint != 0) tcp_.take(std::move(passed), nullptr);
-        return;
-    }
-    passed.client.careful = door->second->is_unix;
-    if (passed.endpoint == 0 && door->second->entrance.protocol == model::Protocol::http) {
-        std::string read;
-        if (passed.upstream.unsent) read.assign(passed.upstream.unsent->bytes.begin(), passed.upstream.unsent->bytes.end());
-        return http_.add(door->second, std::move(passed.client.stream), passed.address, std::move(read));
-    }
-    std::shared_ptr<Pool> pool = door->second->pool();
-    for (const Door::Choice& choice : door->second->choices) {
-        if (choice.pool->has(passed.endpoint)) pool = choice.pool;
-    }
-    const std::uint64_t endpoint = passed.endpoint;
-    tcp_.take(std::move(passed), std::move(pool));
-    if (endpoint != 0 && !present_.contains(endpoint)) core_.counters.forget(endpoint);
 }
 
 }  // namespace baton::gateway

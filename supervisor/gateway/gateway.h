@@ -5,7 +5,6 @@
 // One thread. turn() waits for the kernel once and does what came of it; nothing else blocks.
 #pragma once
 
-#include <deque>
 #include <functional>
 #include <list>
 #include <map>
@@ -44,9 +43,12 @@ class Gateway {
     // table names: listening sockets by their names, access logs by their paths, and certificates and keys
     // (model::certificate_of).
     void follow(const model::RouteTable& table, std::map<std::string, sys::UniqueFd> descriptors);
-    // Every connection goes to the worker at the other end.
-    void give(sys::UniqueFd channel);
+    // Every connection goes to the worker at the other end, whose id is `heir`.
+    void give(sys::UniqueFd channel, std::uint64_t heir);
     void take(sys::UniqueFd channel);
+    // That worker, where it has ended or takes no more, and connections are here still; 0: none. Where it happens again
+    // and again this says so at most every limits::lost_heir_told.
+    std::uint64_t lost_heir() const;
     // Nobody new.
     void leave();
 
@@ -70,10 +72,19 @@ class Gateway {
 
     void give_some();
     bool give_one();
+    Millis next_giving() const;
+    void watch_heir(bool for_room);
     void hear_heir();
-    void arrived();
+    void arrived(const Passed& passed);
+    void keep(Passed refused);
+    void offer_again();
     void lose_heir(const std::string& why);
+    Result<void> watch(const Taker& taker);
     void take_some(std::list<Taker>::iterator taker);
+    void confirm(Taker& taker);
+    void end_taking(std::list<Taker>::iterator taker, const Error& why);
+    void serve(Taker& taker, std::size_t count);
+    void drop(const Passed& passed);
     void take_one(Passed passed);
 
     Core core_;
@@ -93,9 +104,11 @@ class Gateway {
     std::vector<std::shared_ptr<Door>> left_;
     std::vector<std::pair<const sys::UniqueFd*, std::function<void()>>> watched_;
     std::optional<Giver> giver_;
-    sys::UniqueFd next_heir_;
-    // The counters of what was given and the other worker has not confirmed yet.
-    std::deque<std::uint64_t*> on_their_way_;
+    std::optional<Giver> next_giver_;  // for when that one's heir is lost
+    Millis give_at_ = 0;               // not before, unless there is news of the heir
+    Millis offer_again_ = never;       // what was refused
+    std::uint64_t lost_heir_ = 0;
+    Millis lost_heir_due_ = 0;         // its master is not told earlier
     std::list<Taker> takers_;
     bool full_said_ = false;
 };

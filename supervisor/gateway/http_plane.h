@@ -34,9 +34,11 @@ class HttpPlane {
     Exchanges& exchanges() { return exchanges_; }
     http::RequestHead& request_head() { return request_head_; }
 
-    // `read`: what another worker has read from it already.
-    void add(const std::shared_ptr<Door>& door, Stream stream, ClientAddress address, std::string read = {});
+    void add(const std::shared_ptr<Door>& door, Stream stream, ClientAddress address);
     void add(std::unique_ptr<Client> client);
+    // From another worker.
+    void take(const std::shared_ptr<Door>& door, Passed passed);
+    void offer_again();
     // Its record lives until the turn is over.
     void remove(Client& client);
     void tunnel(Tunnel tunnel) { on_tunnel_(std::move(tunnel)); }

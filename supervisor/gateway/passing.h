@@ -1,11 +1,28 @@
 // How a connection goes from one worker to another: its descriptors, and the bytes that were read from one
-// side and not yet taken by the other. A flow of datagrams goes the same way, with the socket towards its instance. Workers of different versions speak it, so its head may only grow
-// at its end, and a shorter one takes the defaults.
-//
-// What has arrived is confirmed by messages with a count (u32): only then does the giver forget it.
+// side and not yet taken by the other. A flow of datagrams goes the same way, with the socket towards its
+// instance. Workers of different versions speak it, so its messages may only grow at their ends, and a shorter one
+// takes the defaults.
 //
 // One message with the head, the pool's name and the descriptors (client, instance), then the bytes in
-// pieces of at most limits::passed_piece_bytes: those for the instance first.
+// pieces of at most limits::passed_piece_bytes: those for the instance first. It is answered by PassedAnswer.
+//
+//             sent, both have its descriptors     the taker confirms           the giver reads that
+//   giver's ──────────────────────────────▶ under way ────────────▶ the taker's ───────────────────▶ forgotten
+//      ▲                                        │
+//      └────────────────────────────────────────┘
+//        refused, or the taker's end of the channel is gone and no confirmation is in it
+//
+// A connection has one owner at any time. Until it is confirmed nobody reads or writes it, and the giver keeps all
+// of it, as a taker that dies must cost nothing; that is why few are under way at a time
+// (limits::passed_under_way). The taker moves its first byte only once its confirmation is in the channel, where
+// the giver finds it also when the taker has died since: what was confirmed is gone with the taker. As a giver that
+// lives closes the channel only after the taker's end of it, a taker that finds it closed knows that the giver has
+// died, and what is under way is its own.
+//
+// What a taker cannot use (it has no room for the descriptors, or does not understand the head) is that one item's
+// matter. It refuses it: a connection goes on at the giver, who offers it again later or to somebody else; a flow
+// ends, as the next datagram of its client makes another where the listener is read now. Only what leaves unclear
+// where the next item begins ends the channel.
 #pragma once
 
 #include <array>
@@ -56,33 +73,57 @@ struct Passed {
     Leg upstream;
     ClientAddress address;
     sys::DatagramEnds ends;  // of a flow, whose socket is the upstream's
+    // Not passed. The endpoint's open connections, among which it counts for as long as it is this worker's.
+    std::uint64_t* counter = nullptr;
+    bool refused = false;  // another worker could not take it
 };
 
-// The side that gives. Nothing is lost when the other one is slow: flush() again when there is room.
+// `count` more of what was given has been dealt with, in the order in which it was given. `refused`: the last of them
+// was refused, the others are the taker's. Those who know only the count forget that one.
+struct PassedAnswer {
+    std::uint32_t count = 0;
+    std::uint32_t refused = 0;
+};
+
+// The side that gives.
 class Giver {
   public:
-    explicit Giver(sys::UniqueFd channel) : channel_(std::move(channel)) {}
+    // `heir`: the id of the worker at the other end.
+    Giver(sys::UniqueFd channel, std::uint64_t heir) : channel_(std::move(channel)), heir_(heir) {}
     const sys::UniqueFd& channel() const { return channel_; }
+    std::uint64_t heir() const { return heir_; }
+    // Where nothing was given yet.
+    sys::UniqueFd take_channel() { return std::move(channel_); }
 
-    // The connection is the other's from here on.
+    // Nobody reads or writes it from here on, until it is told what became of it.
     void add(Passed passed);
-    bool empty() const { return messages_.empty(); }
-    // An Error with code() EAGAIN: there is no room now. Any other: the other side is gone.
-    Result<void> flush();
-    // So many connections more were taken by the other side. An Error with code() EAGAIN: no news. Any other: it
-    // is gone.
-    Result<std::uint32_t> taken();
+    // As many are under way as may be.
+    bool full() const;
+    bool empty() const { return under_way_.empty(); }
+    // full: there is no room, which the channel is watched for. later: there is none either, and nothing tells when
+    // there is. gone: so is the other side; what it has answered is still to be read.
+    enum class Flushed { all, full, later, gone };
+    Flushed flush();
+    // What the other side has decided about since. An Error with code() EAGAIN: no news. Any other: it is gone, and all
+    // that it has answered was read.
+    struct Answered {
+        std::vector<Passed> taken;
+        std::optional<Passed> refused;
+    };
+    Result<Answered> answered();
+    // What nobody has confirmed, once the other side is gone.
+    std::deque<Passed> take_back();
+    bool waits_for_room = false;  // the channel is watched for it
 
   private:
-    struct Message {
-        std::string bytes;
-        sys::UniqueFd client;
-        sys::UniqueFd upstream;
-    };
-    void add_pieces(const Unsent& unsent);
+    Result<void> send_next();
 
     sys::UniqueFd channel_;
-    std::deque<Message> messages_;
+    std::uint64_t heir_;
+    std::deque<Passed> under_way_;
+    std::size_t sent_ = 0;     // so many of them are sent whole
+    bool head_sent_ = false;   // of the one after those
+    std::size_t pieces_ = 0;   // and so many of its bytes
 };
 
 // The side that takes.
@@ -91,23 +132,31 @@ class Taker {
     explicit Taker(sys::UniqueFd channel) : channel_(std::move(channel)) {}
     const sys::UniqueFd& channel() const { return channel_; }
 
-    // Tells the giver that so many have arrived.
-    Result<void> confirm(std::size_t count);
-    // Why take() failed: the giver has given everything and ended.
-    bool ended() const { return ended_; }
-    bool paused = false;  // there is no room for more connections
-    // The next whole connection; none: not now. An Error: the giver has ended, or does not speak properly.
+    // The next whole connection; none: not now. It is this worker's once it is confirmed. An Error: the giver has ended,
+    // or does not speak properly.
     Result<std::optional<Passed>> take();
+    // Why take() failed: the giver has given everything and ended.
+    bool ended() const { return gone_ && !partial_; }
+    // Tells the giver what became of all that was taken. So many of them, the first ones, are this worker's from here
+    // on; where that is not all, there is no room to tell the rest now. An Error: the giver has ended, and all of them are.
+    Result<std::size_t> confirm();
+
+    bool paused = false;         // there is no room for more connections
+    bool waits_for_room = false; // for answers, in the channel
+    std::deque<Passed> taken;    // not confirmed yet: they count here, and nobody serves them
 
   private:
     Result<void> begin(sys::Received received);
     Result<void> add_piece(const std::string& bytes);
+    void answer(bool refused);
 
     sys::UniqueFd channel_;
-    bool ended_ = false;
+    bool gone_ = false;
     std::optional<Passed> partial_;
+    bool refuse_ = false;             // what has begun
     std::uint64_t for_upstream_ = 0;  // bytes that are still to come
     std::uint64_t for_client_ = 0;
+    std::deque<PassedAnswer> answers_;  // not told yet
 };
 
 }  // namespace baton::gateway

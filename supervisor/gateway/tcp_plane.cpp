@@ -290,12 +290,17 @@ void TcpPlane::leave() {
 
 // --- from worker to worker ---
 
-bool TcpPlane::can_give() const {
-    return std::any_of(sessions_.rbegin(), sessions_.rend(), [](const auto& session) { return !session->client.stream.secure(); });
+bool TcpPlane::may_go(const Session& session) {
+    const auto fits = [](const Leg& leg) { return !leg.unsent || leg.unsent->bytes.size() - leg.unsent->from <= limits::passed_bytes; };
+    return !session.client.stream.secure() && !session.refused && fits(session.client) && fits(session.upstream);
 }
 
-TcpPlane::Given TcpPlane::give() {
-    Session& session = **std::find_if(sessions_.rbegin(), sessions_.rend(), [](const auto& one) { return !one->client.stream.secure(); });
+bool TcpPlane::can_give() const {
+    return std::any_of(sessions_.rbegin(), sessions_.rend(), [](const auto& session) { return may_go(*session); });
+}
+
+Passed TcpPlane::give() {
+    Session& session = **std::find_if(sessions_.rbegin(), sessions_.rend(), [](const auto& one) { return may_go(*one); });
     if (session.state != SessionState::relaying) {
         // Nothing was sent to an instance yet: the other worker picks one.
         uncount(session);
@@ -305,15 +310,19 @@ TcpPlane::Given TcpPlane::give() {
         if (leg->stream.socket().valid()) core_.epoll.remove(leg->stream.socket());
     }
     if (session.pool && session.endpoint != 0) session.pool->finished(session.endpoint);
-    Given given;
-    if (session.pool) given.passed.listener = session.pool->listener();
-    given.counter = std::exchange(session.counter, nullptr);
-    given.passed.endpoint = session.endpoint;
-    given.passed.client = std::move(session.client);
-    given.passed.upstream = std::move(session.upstream);
-    if (session.pick) given.passed.address = session.pick->client;
+    Passed passed;
+    if (session.pool) passed.listener = session.pool->listener();
+    passed.counter = std::exchange(session.counter, nullptr);
+    passed.endpoint = session.endpoint;
+    passed.client = std::move(session.client);
+    passed.upstream = std::move(session.upstream);
+    if (session.pick) passed.address = session.pick->client;
     detach(session);
-    return given;
+    return passed;
+}
+
+void TcpPlane::offer_again() {
+    for (const auto& session : sessions_) session->refused = false;
 }
 
 void TcpPlane::take(Passed passed, std::shared_ptr<Pool> pool) {
@@ -321,18 +330,20 @@ void TcpPlane::take(Passed passed, std::shared_ptr<Pool> pool) {
     session.client = std::move(passed.client);
     session.upstream = std::move(passed.upstream);
     session.endpoint = passed.endpoint;
+    session.counter = passed.counter;
     session.pool = std::move(pool);
+    session.refused = passed.refused;
     if (session.endpoint == 0) {
         session.pick = std::make_unique<Pick>(Pick{passed.address, passed.address.text, {}});
         return connect(session);
     }
     session.state = SessionState::relaying;
     if (session.pool) session.pool->started(session.endpoint);
-    session.counter = core_.counters.slot(session.endpoint);
-    if (session.counter != nullptr) ++*session.counter;
-    // For room only where something waits for it, as Relay does.
-    session.client.writing = session.client.unsent != nullptr;
-    session.upstream.writing = session.upstream.unsent != nullptr;
+    for (Leg* leg : {&session.client, &session.upstream}) {
+        // For room only where something waits for it, as Relay does; what there is to read is told anew.
+        leg->writing = leg->unsent != nullptr;
+        leg->readable = leg->again = false;
+    }
     if (!watch(session, Side::client) || !watch(session, Side::upstream)) return close(session, true);
     conclude(session, Side::client, Relay::Outcome::idle);
 }

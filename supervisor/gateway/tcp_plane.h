@@ -27,14 +27,11 @@ class TcpPlane {
     void add_tunnel(Tunnel tunnel);
     // From another worker: relaying, or still without an instance.
     void take(Passed passed, std::shared_ptr<Pool> pool);
-    // One under TLS stays: nobody else can go on with it.
+    // One under TLS stays: nobody else can go on with it. So does for now what another worker could not take.
     bool can_give() const;
-    // The last one that can, for another worker; there must be one. `counter`: it counts there once it has arrived.
-    struct Given {
-        Passed passed;
-        std::uint64_t* counter = nullptr;
-    };
-    Given give();
+    // The last one that can, for another worker; there must be one.
+    Passed give();
+    void offer_again();
 
     void on_ready(Session& session, Side side, const sys::Readiness& event);
     void on_deadline(Session& session);
@@ -55,6 +52,7 @@ class TcpPlane {
     using Waiting = boost::intrusive::list<Session, boost::intrusive::constant_time_size<false>,
                                            boost::intrusive::member_hook<Session, boost::intrusive::list_member_hook<AutoUnlink>, &Session::waiting>>;
 
+    static bool may_go(const Session& session);
     Session& add();
     bool watch(const Session& session, Side side);
     void connect(Session& session);

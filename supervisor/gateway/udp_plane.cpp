@@ -328,24 +328,24 @@ void UdpPlane::finish(Flow& flow) {
 
 // --- from worker to worker ---
 
-std::optional<UdpPlane::Given> UdpPlane::give() {
+std::optional<Passed> UdpPlane::give() {
     for (auto& [name, door] : doors_) {
         if (door->given) continue;
-        Given given;
-        given.passed.listener = name;
+        Passed given;
+        given.listener = name;
         while (!door->flows.empty() && !door->flows.begin()->second->socket.valid()) finish(*door->flows.begin()->second);
         if (door->flows.empty()) {
             door->given = true;
-            given.passed.kind = PassedKind::flows_end;
-            given.passed.endpoint = self_;
+            given.kind = PassedKind::flows_end;
+            given.endpoint = self_;
             return given;
         }
         Flow& flow = *door->flows.begin()->second;
-        given.passed.kind = PassedKind::flow;
-        given.passed.endpoint = flow.endpoint;
-        given.passed.ends = flow.ends;
+        given.kind = PassedKind::flow;
+        given.endpoint = flow.endpoint;
+        given.ends = flow.ends;
         core_.epoll.remove(flow.socket);
-        given.passed.upstream.stream = Stream(std::move(flow.socket));
+        given.upstream.stream = Stream(std::move(flow.socket));
         flow.pool->finished(flow.endpoint);
         given.counter = std::exchange(flow.counter, nullptr);
         finish(flow);
@@ -354,26 +354,32 @@ std::optional<UdpPlane::Given> UdpPlane::give() {
     return std::nullopt;
 }
 
+void UdpPlane::give_anew() {
+    for (auto& [name, door] : doors_) door->given = false;
+}
+
 void UdpPlane::take(Passed passed) {
     const auto found = doors_.find(passed.listener);
-    if (found == doors_.end()) return;
+    const bool is_flow = passed.kind == PassedKind::flow;
+    if (found == doors_.end() || (is_flow && (count_ >= most_ || found->second->door->choices.empty()))) {
+        if (passed.counter != nullptr) --*passed.counter;
+        return;
+    }
     UdpDoor& door = *found->second;
-    if (passed.kind == PassedKind::flows_end) {
+    if (!is_flow) {
         door.had_from = passed.endpoint;
         if (door.waits_for != passed.endpoint) return;
         door.waits_for = 0;
         core_.deadlines.clear(door);
         return;
     }
-    if (count_ >= most_ || door.door->choices.empty()) return;
     Flow& flow = door.flows.contains(passed.ends) ? add_outlived(door, passed.ends) : add(door, passed.ends);
     flow.socket = passed.upstream.stream.take_socket();
     flow.pool = door.door->pool();
     flow.endpoint = passed.endpoint;
     flow.answered = true;
     flow.pool->started(flow.endpoint);
-    flow.counter = core_.counters.slot(flow.endpoint);
-    if (flow.counter != nullptr) ++*flow.counter;
+    flow.counter = passed.counter;
     if (!core_.epoll.add(flow.socket, Epoll::Watch::channel, token_of(flow))) return finish(flow);
     touch(flow);
 }

@@ -107,12 +107,10 @@ class UdpPlane {
     // Nobody new, and nobody to give the flows to.
     void leave();
 
-    // The next for another worker; none: it has all. `counter`: it counts there once it has arrived.
-    struct Given {
-        Passed passed;
-        std::uint64_t* counter = nullptr;
-    };
-    std::optional<Given> give();
+    // The next for another worker; none: it has all.
+    std::optional<Passed> give();
+    // To yet another one, which is to have all there is.
+    void give_anew();
     // What is of a listener that the table does not know ends here.
     void take(Passed passed);
 

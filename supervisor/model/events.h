@@ -107,6 +107,11 @@ struct WorkerHung {
     std::uint64_t id = 0;
     std::uint64_t crumb = 0;  // the call of a plugin that does not come back; 0: none
 };
+// It leaves, and this one takes none of its connections any more; it has some still.
+struct WorkerLostHeir {
+    std::uint64_t id = 0;
+    std::uint64_t heir = 0;
+};
 // Balancers are of these plugins from here on. Those that are quarantined stay so.
 struct PluginsChosen {
     std::vector<PluginRef> plugins;
@@ -118,6 +123,6 @@ struct StopAsked {
 
 using Event = std::variant<Tick, Configured, ChildStarted, ChildNotStarted, ChildExited, Adopted, Notified, Probed,
                            QueueEmpty, ListenerDrained, PowerAsked, ScaleAsked, WeightAsked, AdminAsked, WorkerReady, WorkerLeaves, WorkerHung,
-                           PluginsChosen, StopAsked>;
+                           WorkerLostHeir, PluginsChosen, StopAsked>;
 
 }  // namespace baton::model

@@ -98,16 +98,19 @@ BOOST_DESCRIBE_ENUM(OrderKind, listeners, table, give, take, leave)
 struct Order {
     OrderKind kind = OrderKind::table;
     std::vector<std::string> listeners;
+    std::uint64_t heir = 0;  // give: the id of the worker at the other end
 };
-BOOST_DESCRIBE_STRUCT(Order, (), (kind, listeners))
+BOOST_DESCRIBE_STRUCT(Order, (), (kind, listeners, heir))
 
 // The worker serves by the table of this revision, and by no earlier one. `leaving`: it accepts nobody any more.
 struct Confirmation {
     std::uint64_t revision = 0;
     bool leaving = false;
     std::vector<std::string> problems;  // plugins of the table that it could not load; those before them go on
+    // The worker that was to get its connections, and that has ended or takes no more; it has some still. 0: none.
+    std::uint64_t lost_heir = 0;
 };
-BOOST_DESCRIBE_STRUCT(Confirmation, (), (revision, leaving, problems))
+BOOST_DESCRIBE_STRUCT(Confirmation, (), (revision, leaving, problems, lost_heir))
 using boost::describe::operators::operator==;
 
 }  // namespace baton::model

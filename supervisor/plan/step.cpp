@@ -148,6 +148,7 @@ class Apply {
     void operator()(const model::WorkerReady& event) { on_worker_ready(turn_, event.id); }
     void operator()(const model::WorkerLeaves& event) { on_worker_leaves(turn_, event.id); }
     void operator()(const model::WorkerHung& event) { on_worker_hung(turn_, event); }
+    void operator()(const model::WorkerLostHeir& event) { on_worker_lost_heir(turn_, event); }
     void operator()(const model::PluginsChosen& event) { choose_plugins(turn_, event); }
     void operator()(const model::StopAsked& event) {
         turn_.state.counters.stopping = true;

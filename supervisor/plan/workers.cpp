@@ -68,12 +68,12 @@ void start(Turn& turn, std::uint32_t number) {
 }
 
 // Its connections go to the one that has its number, which reads what it has read; or else to the ready one that
-// has to take over from the fewest.
-std::uint64_t choose_heir(const model::State& state, const Worker& leaving) {
+// has to take over from the fewest. Not to the one that it has `lost`.
+std::uint64_t choose_heir(const model::State& state, const Worker& leaving, std::uint64_t lost = 0) {
     const Worker* best = nullptr;
     std::ptrdiff_t fewest = 0;
     for (const Worker& worker : state.gateway.workers) {
-        if (worker.state != WorkerState::ready || !belongs(state, worker) || worker.id == leaving.id) continue;
+        if (worker.state != WorkerState::ready || !belongs(state, worker) || worker.id == leaving.id || worker.id == lost) continue;
         if (worker.number == leaving.number) return worker.id;
         const auto takes = std::count_if(state.gateway.workers.begin(), state.gateway.workers.end(), [&](const Worker& other) { return other.heir == worker.id; });
         if (best != nullptr && takes >= fewest) continue;
@@ -170,6 +170,15 @@ void on_worker_leaves(Turn& turn, std::uint64_t id) {
     become(turn, *worker, WorkerState::leaving);
     worker->deadline = turn.now + turn.state.configuration.supervisor.upgrade.drain_timeout;
     turn.announce("worker.leaving", name_of(*worker), "told so by a signal; another takes its place");
+}
+
+// The end of that one may not be known here yet. Where there is nobody else, it may be a moment's want of something.
+void on_worker_lost_heir(Turn& turn, const model::WorkerLostHeir& event) {
+    Worker* worker = find_worker(turn.state, event.id);
+    if (worker == nullptr || worker->state != WorkerState::leaving || worker->heir != event.heir) return;
+    worker->heir = choose_heir(turn.state, *worker, event.heir);
+    turn.announce("worker.lost_heir", name_of(*worker), worker->heir != 0 ? "its connections go to another" : "its connections wait for another", true);
+    if (worker->heir != 0) turn.act(model::ReleaseWorker{worker->id, worker->heir});
 }
 
 void on_worker_hung(Turn& turn, const model::WorkerHung& event) {

@@ -23,6 +23,8 @@ bool on_worker_ended(Turn& turn, std::uint64_t id, const std::string& how, std::
 void on_worker_ready(Turn& turn, std::uint64_t id);
 // A signal told it to leave.
 void on_worker_leaves(Turn& turn, std::uint64_t id);
+// The worker that was to take its connections has ended, or gave up.
+void on_worker_lost_heir(Turn& turn, const model::WorkerLostHeir& event);
 void on_worker_hung(Turn& turn, const model::WorkerHung& event);
 void on_worker_time(Turn& turn);
 // A fast stop: all of them end at once, and those that have not after `grace` are killed.

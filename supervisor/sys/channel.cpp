@@ -62,11 +62,11 @@ Result<Received> receive_message(const UniqueFd& channel) {
     header.msg_control = control.data();
     header.msg_controllen = control.size();
     ssize_t got = -1;
+    // A peer that died with unread messages of ours resets the pair. That is told once, ahead of what it has sent
+    // before: its messages come first, and then its end.
     do {
         got = ::recvmsg(channel.get(), &header, MSG_CMSG_CLOEXEC);
-    } while (got < 0 && errno == EINTR);
-    // A peer that died with unread messages of ours resets the pair; that is its end all the same.
-    if (got < 0 && errno == ECONNRESET) got = 0;
+    } while (got < 0 && (errno == EINTR || errno == ECONNRESET));
     if (got < 0) return Error::system("receive a message", errno);
 
     Received received;

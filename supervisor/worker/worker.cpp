@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <map>
 #include <string>
+#include <utility>
 
 #include "base/gateway_limits.h"
 #include "base/log.h"
@@ -42,7 +43,10 @@ class Worker {
             log_.error("{}", (by_master ? by_signal : by_master).error().message());
             return 1;
         }
-        while (!ended_ && !gateway_.finished()) gateway_.turn();
+        while (!ended_ && !gateway_.finished()) {
+            gateway_.turn();
+            tell_lost_heir();
+        }
         return status_;
     }
 
@@ -84,7 +88,7 @@ class Worker {
                 if (!descriptors.empty()) follow(descriptors.front());
                 return;
             case model::OrderKind::give:
-                if (!descriptors.empty()) gateway_.give(std::move(descriptors.front()));
+                if (!descriptors.empty()) gateway_.give(std::move(descriptors.front()), order.heir);
                 return;
             case model::OrderKind::take:
                 if (!descriptors.empty()) gateway_.take(std::move(descriptors.front()));
@@ -145,8 +149,13 @@ class Worker {
         return plugin;
     }
 
+    void tell_lost_heir() {
+        const std::uint64_t lost = gateway_.lost_heir();
+        if (std::exchange(lost_heir_, lost) != lost && lost != 0) confirm();
+    }
+
     void confirm() {
-        const auto told = sys::send_message(channel_, model::encode(model::Confirmation{revision_, gateway_.leaving(), problems_}));
+        const auto told = sys::send_message(channel_, model::encode(model::Confirmation{revision_, gateway_.leaving(), problems_, lost_heir_}));
         if (!told) log_.error("confirm revision {}: {}", revision_, told.error().message());
     }
 
@@ -170,6 +179,7 @@ class Worker {
     std::map<std::string, sys::UniqueFd> listeners_;  // until the table that needs them is here
     std::uint64_t revision_ = 0;
     std::vector<std::string> problems_;  // of the present table's plugins
+    std::uint64_t lost_heir_ = 0;        // as it was told
     bool ended_ = false;
     int status_ = 0;
 };

@@ -18,10 +18,12 @@ namespace {
 using namespace baton;
 
 void look_at(const gateway::Passed& taken) {
-    CHECK(taken.client.stream.socket().valid());
-    CHECK(taken.upstream.stream.socket().valid() == (taken.endpoint != 0));
+    const bool is_connection = taken.kind == gateway::PassedKind::connection;
+    const bool has_upstream = is_connection ? taken.endpoint != 0 : taken.kind == gateway::PassedKind::flow;
+    CHECK(taken.client.stream.socket().valid() == is_connection);
+    CHECK(taken.upstream.stream.socket().valid() == has_upstream);
     for (const gateway::Leg* leg : {&taken.client, &taken.upstream}) {
-        CHECK(!leg->unsent || (leg->unsent->bytes.size() <= limits::relay_buffer_bytes && leg->unsent->from == 0));
+        CHECK(!leg->unsent || (leg->unsent->bytes.size() <= limits::passed_bytes && leg->unsent->from == 0));
     }
 }
 
@@ -54,6 +56,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         CHECK(sys::send_message(channel->first, message, begins ? descriptors : std::vector<int>()).has_value());
         begins = false;
         if (!take_all(taker)) return 0;
+        CHECK(taker.confirm().has_value());
     }
     channel->first.reset();
     CHECK(!take_all(taker));

@@ -142,7 +142,7 @@ TEST_F(HandedOver, AWorkerThatLeavesHasItsConnectionsCountedByAnother) {
     follow(fresh, {{7, a.hidden.address}});
     auto pair = sys::make_channel();
     fresh.gateway->take(std::move(pair->first));
-    old.gateway->give(std::move(pair->second));
+    old.gateway->give(std::move(pair->second), heir_id);
     bool gap = false;
     ASSERT_TRUE(until([&] {
         a.take();

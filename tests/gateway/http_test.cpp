@@ -9,6 +9,7 @@
 #include "base/gateway_limits.h"
 #include "base/http_limits.h"
 #include "corpus.h"
+#include "sys/channel.h"
 
 namespace baton::gateway {
 namespace {
@@ -443,7 +444,7 @@ TEST_F(Http, ConnectionsPassBetweenTwoRequests) {
     begin();
     auto channel = sys::make_channel();
     gateway_->gateway->take(std::move(channel->second));
-    old.gateway->give(std::move(channel->first));
+    old.gateway->give(std::move(channel->first), heir_id);
     EXPECT_TRUE(until([&] { return gateway_->totals().taken == 1; }));
     // The idle one is the new worker's; the other one still gets its response from the old one.
     idle.got.clear();
@@ -457,6 +458,58 @@ TEST_F(Http, ConnectionsPassBetweenTwoRequests) {
     EXPECT_TRUE(until([&] { return gateway_->totals().taken == 2 && old.gateway->finished(); }));
     answer(busy, *second);
     EXPECT_EQ(busy.got, hello);
+}
+
+// One that is larger than what is read at once, as the listener allows.
+TEST_F(Http, AHeadThatIsHalfReadPasses) {
+    rules_.max_header = limits::http_header_bytes_max;
+    follow();
+    Wire idle = connect_to(front_.address);
+    idle.send(get);
+    auto instance = accepted();
+    answer(idle, *instance, "");
+    Wire large = connect_to(front_.address);
+    std::string head = "GET /large HTTP/1.1\r\nHost: a\r\n";
+    for (std::size_t at = 0; at < 70; ++at) head += "X-" + std::to_string(at) + ": " + std::string(10'000, 'v') + "\r\n";
+    std::string_view left = head;
+    ASSERT_TRUE(until([&] { return (left = large.send(left)).empty(); }));
+    turns(50);
+    Running& old = *gateway_;
+    gateway_ = &start();
+    std::map<std::string, sys::UniqueFd> listeners;
+    listeners["web"] = front_.copy();
+    follow(std::move(listeners));
+    auto channel = sys::make_channel();
+    gateway_->gateway->take(std::move(channel->second));
+    old.gateway->give(std::move(channel->first), heir_id);
+    ASSERT_TRUE(until([&] { return old.gateway->finished(); }));
+    EXPECT_EQ(gateway_->totals().taken, 2U);
+    end(old);
+    EXPECT_TRUE(large.send("\r\n").empty());
+    auto second = accepted();
+    EXPECT_TRUE(until([&] {
+        second->read();
+        return second->got.find("X-69: ") != std::string::npos && second->got.ends_with("\r\n\r\n");
+    }));
+    second->send(hello);
+    EXPECT_TRUE(gets(large, hello));
+}
+
+// Its next request is answered, with the end of the connection announced: nobody may ever take it.
+TEST_F(Http, OneThatIsRefusedIsToldToLeave) {
+    Wire idle = connect_to(front_.address);
+    idle.send(get);
+    auto instance = accepted();
+    answer(idle, *instance, "");
+    auto channel = sys::make_channel();
+    gateway_->gateway->give(std::move(channel->first), heir_id);
+    turns(5);
+    const PassedAnswer refuses{1, 1};
+    ASSERT_TRUE(sys::send_message(channel->second, std::string_view(reinterpret_cast<const char*>(&refuses), sizeof(refuses))));
+    turns(5);
+    EXPECT_EQ(gateway_->gateway->open_sessions(), 1U);
+    answer(idle, *instance);
+    EXPECT_EQ(idle.got, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello");
 }
 
 }  // namespace

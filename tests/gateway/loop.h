@@ -2,6 +2,7 @@
 // test waits for has come.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -17,6 +18,9 @@
 #include "sys/stream.h"
 
 namespace baton::gateway {
+
+// What a gateway knows the one by that takes its connections.
+inline constexpr std::uint64_t heir_id = 77;
 
 // A stream of a client or of an instance.
 struct Wire {

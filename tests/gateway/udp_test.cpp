@@ -265,7 +265,7 @@ TEST_F(Datagrams, OneWorkerReadsAndTheNextGoesOnWithItsFlows) {
     EXPECT_EQ(fresh.totals().accepted, 0U);
     auto pair = sys::make_channel();
     fresh.gateway->take(std::move(pair->first));
-    old.gateway->give(std::move(pair->second));
+    old.gateway->give(std::move(pair->second), heir_id);
     ASSERT_TRUE(until([&] { return old.gateway->finished(); }));
     for (std::size_t i = 0; i < clients.size(); ++i) EXPECT_EQ(hear(clients[i]), served[i] + ":y");
     EXPECT_EQ(old.totals().given, 50U);
@@ -277,6 +277,53 @@ TEST_F(Datagrams, OneWorkerReadsAndTheNextGoesOnWithItsFlows) {
     for (std::size_t i = 0; i < clients.size(); ++i) EXPECT_EQ(ask(clients[i], "z"), served[i] + ":z");
     Client newcomer(front_.address);
     EXPECT_NE(ask(newcomer, "x"), "");
+}
+
+// None of its flows has ended, and who comes after it has them all, and knows that it has.
+TEST_F(Datagrams, AReaderThatDiesBeforeItHasTheFlowsLosesNone) {
+    Running& old = start();
+    follow(old, to_a_, first_worker, first_worker);
+    std::vector<Client> clients;
+    for (int i = 0; i < 50; ++i) {
+        clients.emplace_back(front_.address);
+        ASSERT_EQ(ask(clients.back(), "x"), "a:x");
+    }
+    auto dies = sys::make_channel();
+    follow(old, to_a_, first_worker, second_worker, first_worker);
+    old.gateway->give(std::move(dies->second), heir_id);
+    turns(5);
+    EXPECT_EQ(old.totals().open, 50 - limits::passed_under_way);
+    dies->first.reset();
+    turns(5);
+    EXPECT_EQ(old.totals().open, 50U);
+    EXPECT_EQ(old.open_to(7), 50U);
+    Running& fresh = start(1);
+    follow(fresh, to_a_, second_worker, second_worker, first_worker);
+    auto pair = sys::make_channel();
+    fresh.gateway->take(std::move(pair->first));
+    old.gateway->give(std::move(pair->second), heir_id);
+    ASSERT_TRUE(until([&] { return old.gateway->finished(); }));
+    EXPECT_EQ(fresh.totals().open, 50U);
+    for (Client& client : clients) ASSERT_EQ(ask(client, "y"), "a:y");
+    EXPECT_EQ(fresh.totals().accepted, 0U) << "no flow was made anew";
+    EXPECT_EQ(a_.heard, 100);
+}
+
+// The listener is read elsewhere from now on.
+TEST_F(Datagrams, AFlowThatIsRefusedEnds) {
+    Running& old = start();
+    follow(old, to_a_, first_worker, first_worker);
+    Client client(front_.address);
+    ASSERT_EQ(ask(client, "x"), "a:x");
+    auto pair = sys::make_channel();
+    old.gateway->give(std::move(pair->second), heir_id);
+    turns(5);
+    const PassedAnswer answers[] = {{1, 1}, {1, 0}};
+    for (const PassedAnswer& answer : answers) {
+        ASSERT_TRUE(sys::send_message(pair->first, std::string_view(reinterpret_cast<const char*>(&answer), sizeof(answer))));
+    }
+    ASSERT_TRUE(until([&] { return old.gateway->finished(); }));
+    EXPECT_EQ(old.open_to(7), 0U);
 }
 
 TEST_F(Datagrams, WhatTheReaderBeforeAskedIsAnsweredAlsoWhereItsClientHasAnotherFlow) {
@@ -296,7 +343,7 @@ TEST_F(Datagrams, WhatTheReaderBeforeAskedIsAnsweredAlsoWhereItsClientHasAnother
     follow(other, to_a_, second_worker, first_worker);
     auto pair = sys::make_channel();
     one.gateway->take(std::move(pair->first));
-    other.gateway->give(std::move(pair->second));
+    other.gateway->give(std::move(pair->second), heir_id);
     ASSERT_TRUE(until([&] { return other.gateway->finished(); }));
     EXPECT_EQ(one.totals().open, 2U);
     EXPECT_EQ(hear(client), "a:y");

@@ -188,8 +188,8 @@ TEST(Codec, GivesBackWhatItWrote) {
     comes_back(full_spec());
     comes_back(full_gateway());
     comes_back(full_table());
-    comes_back(Order{OrderKind::take, {"a", "b"}});
-    comes_back(Confirmation{UINT64_MAX});
+    comes_back(Order{OrderKind::take, {"a", "b"}, 9});
+    comes_back(Confirmation{UINT64_MAX, true, {"a"}, 7});
     comes_back(Service{});
     comes_back(Counters{});
     comes_back(Configuration{});
@@ -221,7 +221,7 @@ TEST(Codec, WritesWhatWorkersRead) {
     is_golden("route_table.json", full_table());
     is_golden("order_listeners.json", Order{OrderKind::listeners, {"shared/tcp4:127.0.0.1:80", "shared/unix:@db"}});
     is_golden("order_table.json", Order{OrderKind::table, {}});
-    is_golden("order_give.json", Order{OrderKind::give, {}});
+    is_golden("order_give.json", Order{OrderKind::give, {}, 12});
     is_golden("order_take.json", Order{OrderKind::take, {}});
     is_golden("order_leave.json", Order{OrderKind::leave, {}});
     is_golden("confirmation.json", Confirmation{UINT64_MAX});

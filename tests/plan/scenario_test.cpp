@@ -211,6 +211,7 @@ const std::map<std::string, Story::Handler>& Story::commands() {
         {"probe", [](Story& s, const Command& c) { s.probe(c); }},
         {"queue-empty", [](Story& s, const Command& c) { s.happen(QueueEmpty{s.child(c.words.at(1))}); }},
         {"worker-ready", [](Story& s, const Command& c) { s.happen(WorkerReady{s.child(c.words.at(1))}); }},
+        {"worker-lost-heir", [](Story& s, const Command& c) { s.happen(WorkerLostHeir{s.child(c.words.at(1)), s.child(c.words.at(2))}); }},
         {"worker-hung", [](Story& s, const Command& c) { s.happen(WorkerHung{s.child(c.words.at(1))}); }},
         {"routes", [](Story& s, const Command&) { s.tell_routes(); }},
         {"listener-drained", [](Story& s, const Command& c) { s.happen(ListenerDrained{c.words.at(1)}); }},

@@ -197,6 +197,7 @@ std::string tell(const Event& event) {
             if constexpr (std::is_same_v<E, AdminAsked>) return fmt::format("{} {}/{}", name(e.admin), e.service, e.ordinal);
             if constexpr (std::is_same_v<E, WorkerReady>) return fmt::format("worker ready #{}", e.id);
             if constexpr (std::is_same_v<E, WorkerLeaves>) return fmt::format("worker leaves #{}", e.id);
+            if constexpr (std::is_same_v<E, WorkerLostHeir>) return fmt::format("worker lost heir #{} #{}", e.id, e.heir);
             if constexpr (std::is_same_v<E, WorkerHung>) return fmt::format("worker hung #{}", e.id);
             if constexpr (std::is_same_v<E, PluginsChosen>) return fmt::format("{} plugins chosen", e.plugins.size());
             if constexpr (std::is_same_v<E, StopAsked>) return e.fast ? "stop asked, fast" : "stop asked";

@@ -345,6 +345,12 @@ bool Master::observe_workers(bool eager) {
         return true;
     }
     for (const model::Worker& worker : state_.gateway.workers) {
+        if (eager || worker.state != model::WorkerState::leaving || worker.heir == 0 || !world_.random().chance(10)) continue;
+        queue_.push_back(model::WorkerLostHeir{worker.id, worker.heir});
+        turn();
+        return true;
+    }
+    for (const model::Worker& worker : state_.gateway.workers) {
         if (worker.state != model::WorkerState::ready || !world_.found_hung(worker.id)) continue;
         queue_.push_back(model::WorkerHung{worker.id});
         turn();
