@@ -28,9 +28,10 @@ inline constexpr std::size_t plugin_check_memory_bytes = 1024UL * 1024 * 1024;
 inline constexpr std::size_t plugin_check_output_bytes = 64 * 1024;
 // Problems told of one file; further ones are counted.
 inline constexpr std::size_t plugin_problems = 20;
-// A call of a plugin on the data plane that lasts so long does not come back: picks take nanoseconds, building for
-// the most endpoints some milliseconds. It is looked at this often while plugins are in force.
+// A call of a plugin on the data plane that lasts so long does not come back: picks take nanoseconds. To build for the
+// most endpoints takes milliseconds, on a starved host much more. It is looked at this often while plugins are in force.
 inline constexpr Millis plugin_call = 300;
+inline constexpr Millis plugin_build = 2'000;
 inline constexpr Millis plugin_call_look = 100;
 // Why a plugin refused its options or its endpoints.
 inline constexpr std::size_t plugin_error_bytes = 1'024;

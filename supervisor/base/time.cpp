@@ -15,16 +15,22 @@ struct Unit {
 };
 constexpr std::array<Unit, 5> units{{{"ms", 1}, {"s", 1000}, {"m", 60'000}, {"h", 3'600'000}, {"d", 86'400'000}}};
 
-Millis read_clock(clockid_t clock) {
+std::int64_t micros(clockid_t clock) {
     timespec now{};
     ::clock_gettime(clock, &now);
-    return static_cast<Millis>(now.tv_sec) * 1000 + now.tv_nsec / 1'000'000;
+    return static_cast<std::int64_t>(now.tv_sec) * 1'000'000 + now.tv_nsec / 1'000;
 }
+
+Millis read_clock(clockid_t clock) { return micros(clock) / 1'000; }
 
 }  // namespace
 
 Millis monotonic_now() {
     return read_clock(CLOCK_MONOTONIC);
+}
+
+std::int64_t monotonic_micros() {
+    return micros(CLOCK_MONOTONIC);
 }
 
 Millis wall_now() {

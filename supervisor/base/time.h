@@ -16,6 +16,8 @@ inline constexpr Millis never = INT64_MAX;
 
 // CLOCK_MONOTONIC, in milliseconds. Any thread.
 Millis monotonic_now();
+// The same in microseconds, for what is measured.
+std::int64_t monotonic_micros();
 // CLOCK_REALTIME, in milliseconds since the epoch. Any thread.
 Millis wall_now();
 

@@ -111,8 +111,8 @@ void read_clients(Table& table, model::ListenerSpec& spec, ListenerOrigin& origi
 
     // Where the protocol is misspelt, that is all there is to say.
     if (!protocol_known) return;
-    for (const std::string_view key : {"route", "http"}) table.needs(key, spec.protocol == model::Protocol::http, "protocol = \"http\"");
-    for (const std::string_view key : {"proxy_protocol", "access_log", "tls"}) {
+    for (const std::string_view key : {"route", "http", "access_log"}) table.needs(key, spec.protocol == model::Protocol::http, "protocol = \"http\"");
+    for (const std::string_view key : {"proxy_protocol", "tls"}) {
         table.needs(key, spec.protocol != model::Protocol::udp, "protocol = \"http\" or \"tcp\"");
     }
 }

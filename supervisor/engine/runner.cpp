@@ -375,7 +375,7 @@ void Runner::look_at_queues() {
             if (instance.state != InstanceState::draining) continue;
             any = true;
             const bool quiet = monotonic_now() - instance.since >= limits::steering_quiet;
-            const bool free = !by_workers(find_revision(service, instance.revision)->spec) || workers_.drained(instance.id);
+            const bool free = !by_workers(find_revision(service, instance.revision)->spec) || workers_.drained(instance.id, name);
             if (quiet && free && sockets_.queued(instance) == 0) post(model::QueueEmpty{instance.id});
         }
     }

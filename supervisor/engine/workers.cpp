@@ -289,6 +289,7 @@ void Workers::read(std::uint64_t id) {
         const bool first = open.confirmed == 0;
         open.confirmed = std::max(open.confirmed, confirmation->revision);
         open.problems = confirmation->problems;
+        open.closing = confirmation->closing;
         // What it could not load it may try again with the next table.
         if (!open.problems.empty()) std::erase_if(open.has, [](const auto& entry) { return entry.first.starts_with("plugin/"); });
         std::erase_if(open.drops, [&](const auto& entry) { return entry.second <= open.confirmed; });
@@ -317,12 +318,15 @@ bool Workers::have(const std::string& listener) const {
     });
 }
 
-bool Workers::drained(std::uint64_t instance) const {
+bool Workers::drained(std::uint64_t instance, const std::string& service) const {
     // One that cannot be asked may still serve it.
     if (unknown_ > 0) return false;
     return std::all_of(open_.begin(), open_.end(), [&](const auto& entry) {
         const Open& open = *entry.second;
-        return open.confirmed >= table_.revision && open.counters->open_connections(instance) == 0;
+        const bool may_ask = std::any_of(table_.routes.begin(), table_.routes.end(), [&](const model::Route& route) {
+            return route.service == service && std::find(open.closing.begin(), open.closing.end(), route.listener) != open.closing.end();
+        });
+        return open.confirmed >= table_.revision && open.counters->open_connections(instance) == 0 && !may_ask;
     });
 }
 
@@ -365,11 +369,13 @@ void Workers::look_at_calls() {
     const bool steady = now - calls_looked_ < limits::plugin_call_look * 2;
     for (auto& [id, open] : open_) {
         const std::uint64_t called = crumb(id);
-        const std::uint64_t beat = open->counters->totals().beat;
+        const std::uint64_t calls = open->counters->crumb().calls.load(std::memory_order_relaxed);
+        const auto call = static_cast<model::PluginCall>(called & model::breadcrumb_call_mask);
+        const Millis most = call == model::PluginCall::pick || call == model::PluginCall::result ? limits::plugin_call : limits::plugin_build;
         Open::Stay& stay = open->stay;
-        if (!steady || called == 0 || called != stay.crumb || beat != stay.beat) {
-            stay = {called, beat, now, stay.told};
-        } else if (now - stay.since >= limits::plugin_call && !std::exchange(stay.told, true)) {
+        if (!steady || called == 0 || called != stay.crumb || calls != stay.calls) {
+            stay = {called, calls, now, stay.told};
+        } else if (now - stay.since >= most && !std::exchange(stay.told, true)) {
             event_(model::WorkerHung{id, called});
         }
     }

@@ -54,8 +54,9 @@ class Workers {
     void reopen_logs();
     // Whether every worker that accepts serves by the table last sent.
     bool confirmed() const;
-    // Whether every worker has confirmed the table last sent, and none has a connection to this instance.
-    bool drained(std::uint64_t instance) const;
+    // Whether every worker has confirmed the table last sent, and none has a connection to this instance, or a client
+    // of a listener that closes and leads to its service.
+    bool drained(std::uint64_t instance, const std::string& service) const;
     // Whether a worker has this listening socket, or may have: it has not confirmed a table without it.
     bool have(const std::string& listener) const;
     // The plugin's call in which it stands, or ended; 0: none.
@@ -91,10 +92,11 @@ class Workers {
         std::deque<Waiting> waiting;       // for room in its channel
         std::uint64_t id = 0;
         std::vector<std::string> problems;  // that it confirmed with
+        std::vector<std::string> closing;   // listeners that close and have clients there
         // The call that it was found in at the looks before this one.
         struct Stay {
             std::uint64_t crumb = 0;
-            std::uint64_t beat = 0;
+            std::uint64_t calls = 0;
             Millis since = 0;
             bool told = false;
         } stay;

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 
+#include "gateway/door.h"
 #include "gateway/handler.h"
 #include "gateway/passing.h"
 
@@ -20,6 +21,8 @@ class Client : public Handler {
     virtual Passed part() = 0;
     // It is told that there is no more after what is under way, and ends if it asks for nothing soon.
     virtual void leave() = 0;
+
+    virtual Door& door() = 0;
 
     std::uint32_t index = 0;  // in the plane's list
     bool refused = false;     // the worker that it was to go to could not take it; not offered for now

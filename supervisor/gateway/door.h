@@ -32,6 +32,9 @@ struct Door {
     bool watched = false;       // accepted from
     std::size_t accepted = 0;   // since it waits in line behind other workers
     bool gone = false;          // the table knows it no more
+    std::size_t clients = 0;    // of http
+    // Those who are there are told to go.
+    bool closes() const { return gone || entrance.closing; }
     Millis paused = 0;          // accepting failed; not before this
     model::Entrance entrance;
     std::vector<Choice> choices;  // the first that matches

@@ -26,6 +26,7 @@ void Exchange::begin(std::shared_ptr<Pool> pool, Request request) {
     began_ = all_.core().now;
     interim_ = attempts_ = 0;
     body_begun_ = false;
+    trailer_.clear();
     body_over_ = http::BodyReader(request_.framing).over();
     seek();
 }
@@ -48,6 +49,7 @@ void Exchange::seek() {
             if (!pool_->may_retry(model::RetryOn::connect)) return give_up(503);
             continue;
         }
+        picked_at_ = monotonic_micros();
         pool_->started(peer->id);
         link->exchange = this;
         link_ = link;
@@ -61,14 +63,23 @@ void Exchange::seek() {
 // There is none, or all were tried: again soon, until its time is over.
 void Exchange::wait() {
     wait_until_ = began_ + limits::upstream_wait;
-    if (pool_->gone() || wait_until_ <= all_.core().now) return give_up(503);
+    if (pool_->over() || wait_until_ <= all_.core().now) return give_up(503);
     tried_.clear();
     all_.add_waiting(*this);
 }
 
 void Exchange::try_again() {
     unlink();
+    seek_again();
+}
+
+// Outside of the asker's own turn: where there is an instance at once, nobody else sends what there is to send.
+void Exchange::seek_again() {
     seek();
+    if (state_ != State::asked) return;
+    Link* const link = link_;
+    asker_->on_room();
+    if (link_ == link && link != nullptr) flush();
 }
 
 void Exchange::give_up(int status) {
@@ -84,6 +95,8 @@ void Exchange::ask() {
     // With a PROXY header a connection is one client's, and serves this request only.
     if (!link_->reused) link_->out.held() = write_proxy_header(pool_->rules().proxy_protocol, request_.pick.client, request_.pick.here);
     link_->out.held() += request_.head;
+    // It has ended already, with nothing in it.
+    if (body_over_ && !body_begun_) end_chunks();
     settle_deadline();
 }
 
@@ -111,8 +124,13 @@ void Exchange::send(std::string_view data) {
 
 void Exchange::end_body(std::string_view trailer) {
     body_over_ = true;
+    trailer_ = trailer;
+    end_chunks();
+}
+
+void Exchange::end_chunks() {
     if (request_.framing.kind != Kind::chunked || link_->deaf) return;
-    ((link_->out.held() += "0\r\n") += trailer) += "\r\n";
+    ((link_->out.held() += "0\r\n") += trailer_) += "\r\n";
 }
 
 void Exchange::flush() {
@@ -252,6 +270,7 @@ bool Exchange::read_head(std::string_view& bytes) {
         fail(Fault::status, head.status);
         return false;
     }
+    response_us_ = static_cast<std::uint32_t>(std::min<std::int64_t>(monotonic_micros() - picked_at_, model::unknown_us - 1));
     response_options_ = http::options_of(head);
     response_options_.upgrade = {};  // a view of what will not last
     body_ = http::BodyReader(framing.framing);
@@ -287,7 +306,7 @@ void Exchange::finish(bool clean) {
     const bool kept = clean && body_.over() && body_over_ && !link.deaf && link.out.empty() && !response_options_.close && pool_->has(link.endpoint) &&
                       pool_->rules().proxy_protocol == model::ProxyProtocol::none;
     state_ = State::idle;
-    pool_->succeeded(link.endpoint, all_.core().now);
+    pool_->succeeded(link.endpoint, all_.core().now, response_us_);
     pool_->finished(link.endpoint);
     if (kept) {
         // An instance that says how long it keeps a connection is left before that.
@@ -346,7 +365,7 @@ void Exchange::fail(Fault fault, int status) {
     if (!answering && again) {
         ++attempts_;
         drop_link();
-        return seek();
+        return seek_again();
     }
     if (!answering) return give_up(status);
     drop_link();

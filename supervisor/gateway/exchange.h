@@ -106,6 +106,8 @@ class Exchange : public boost::intrusive::list_base_hook<boost::intrusive::link_
     enum class Fault : std::uint8_t { connect, closed, timeout, status, malformed };
 
     void seek();
+    void seek_again();
+    void end_chunks();
     void wait();
     void ask();
     void read();
@@ -133,6 +135,9 @@ class Exchange : public boost::intrusive::list_base_hook<boost::intrusive::link_
     std::string endpoint_name_;
     Millis began_ = 0;
     Millis wait_until_ = never;
+    std::int64_t picked_at_ = 0;     // us
+    std::uint32_t response_us_ = 0;  // from then to the response's head
+    std::string trailer_;            // of the request's body, once that has ended
     std::uint32_t interim_ = 0;
     std::uint16_t attempts_ = 0;
     State state_ = State::idle;

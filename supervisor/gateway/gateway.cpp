@@ -169,10 +169,21 @@ void Gateway::follow(const model::RouteTable& table, std::map<std::string, sys::
     }
     const std::size_t limit = sys::descriptor_limit();
     most_sessions_ = (limit - std::min(limit / 2, limits::worker_descriptors + doors_.size())) / 2;
+    for (const auto& [name, door] : doors_) {
+        if (door->entrance.closing && door->clients > 0) http_.leave(*door);
+    }
     // Who waits for an instance may have one now.
     tcp_.retry_now();
     http_.exchanges().retry_now();
     settle_accepting();
+}
+
+std::vector<std::string> Gateway::closing() const {
+    std::vector<std::string> names;
+    for (const auto& [name, door] : doors_) {
+        if (door->entrance.closing && door->clients > 0) names.push_back(name);
+    }
+    return names;
 }
 
 // What cannot be used was refused before it came here; where it is not, the one before stays in force.
@@ -214,7 +225,7 @@ void Gateway::settle_accepting() {
     udp_.settle(most_sessions_ / (limits::flows_share / 2));
     for (auto& [name, door] : doors_) {
         if (door->entrance.protocol == model::Protocol::udp) continue;
-        const bool wanted = !full && !core_.leaving && door->listener.valid() && !door->empty() && door->paused == 0;
+        const bool wanted = !full && !core_.leaving && door->listener.valid() && !door->entrance.closing && !door->empty() && door->paused == 0;
         if (wanted == door->watched) continue;
         if (wanted) {
             watch(*door);

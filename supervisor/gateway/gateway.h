@@ -56,6 +56,8 @@ class Gateway {
     bool leaving() const { return core_.leaving; }
     // It was told to leave, and nothing is left.
     bool finished() const;
+    // Listeners that close, and have clients of http still.
+    std::vector<std::string> closing() const;
     std::size_t open_sessions() const { return tcp_.count() + handoff_.count() + http_.count() + udp_.count() + porch_.count(); }
 
   private:

@@ -143,7 +143,7 @@ void H2Client::on_headers(H2Stream* stream, bool is_request, bool last) {
     if (is_request) {
         stream->take_head(block_.read(head_), head_, !last);
         // The table knows this listener no more.
-        if (door_->gone) leave();
+        if (door_->closes()) leave();
     } else if (block_.sound()) {
         stream->take_trailer(block_.trailer());
     } else {

@@ -62,6 +62,7 @@ class H2Client final : public Client {
     bool is_between() const override { return false; }
     Passed part() override;
     void leave() override;
+    Door& door() override { return *door_; }
 
     void on_ready(const sys::Readiness& event) override;
     void on_deadline() override;

@@ -170,11 +170,13 @@ bool Handoff::take_report(Line& line, std::uint32_t taken, std::uint32_t ended, 
     uncount(line, ended);
     // In a worker that leaves they go on, counted by another one.
     (leaving_ ? core_.totals.given : core_.totals.closed) += ended;
+    if (was_full && taken > 0) room_();
     if (taken > 0) {
         line.pool->succeeded(line.endpoint, core_.now);
-        if (line.guests.empty() && !leaving_) core_.deadlines.clear(line);
+        if (leaving_) return true;
+        if (line.guests.empty()) core_.deadlines.clear(line);
+        else core_.deadlines.set(line, core_.now, line.pool->rules().timeouts.connect);
     }
-    if (was_full && taken > 0) room_();
     return true;
 }
 

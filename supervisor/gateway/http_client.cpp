@@ -175,7 +175,7 @@ void HttpClient::begin(const http::RequestHead& head) {
     const http::Options options = http::options_of(head);
     minor_ = head.minor == 1;
     keep_alive_ = options.keep_alive;
-    close_after_ = options.close || leaving_ || door_->gone;
+    close_after_ = options.close || leaving_ || door_->closes();
     is_head_ = head.method == "HEAD";
     answered_ = false;
     body_bytes_ = 0;
@@ -255,7 +255,7 @@ void HttpClient::on_head(const http::ResponseHead& head, const http::Framing& fr
         if (!minor_) close_after_ = true;
     }
     // A client that has not sent its whole request by now may go on; whether it does shows at the end.
-    if (leaving_ || door_->gone) close_after_ = true;
+    if (leaving_ || door_->closes()) close_after_ = true;
     const http::After after = close_after_ ? http::After::close : keep_alive_ ? http::After::keep_alive : http::After::nothing;
     http::write_response(out_.held(), head, response_framing_, after, {});
     if (entry_) entry_->status = head.status;
@@ -353,7 +353,7 @@ void HttpClient::linger() {
 // --- ends and deadlines ---
 
 void HttpClient::leave() {
-    leaving_ = true;
+    if (std::exchange(leaving_, true)) return;
     if (state_ == State::between) settle_deadline(true);
 }
 
@@ -394,6 +394,8 @@ void HttpClient::settle_deadline(bool progress) {
     Phase phase = none;
     Millis wait = never;
     if (state_ == State::lingering && out_.empty()) {
+        // Nothing that it sends makes it longer.
+        if (phase_ == after) return;
         phase = after;
         wait = limits::http_linger;
     } else if (!out_.empty()) {

@@ -38,6 +38,7 @@ class HttpClient final : public Client, public Asker {
     bool can_pass() const override { return !stream_.secure(); }
     bool is_between() const override { return state_ == State::between && out_.empty() && !stream_.secure(); }
     void leave() override;
+    Door& door() override { return *door_; }
     Passed part() override;
     void close(bool broken);
 

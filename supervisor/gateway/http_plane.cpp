@@ -28,13 +28,22 @@ void HttpPlane::offer_again() {
 void HttpPlane::add(std::unique_ptr<Client> client) {
     client->index = static_cast<std::uint32_t>(clients_.size());
     Client& added = *clients_.emplace_back(std::move(client));
+    ++added.door().clients;
     // Who came while the others were told, or speaks another version since, is told now.
-    if (core_.leaving && (!passing_ || !added.can_pass() || added.refused)) added.leave();
+    const bool told = core_.leaving && (!passing_ || !added.can_pass() || added.refused);
+    if (told || added.door().closes()) added.leave();
     added.start();
 }
 
 void HttpPlane::remove(Client& client) {
+    --client.door().clients;
     core_.end(take_out(clients_, client));
+}
+
+void HttpPlane::leave(const Door& door) {
+    for (std::size_t i = clients_.size(); i-- > 0;) {
+        if (&clients_[i]->door() == &door) clients_[i]->leave();
+    }
 }
 
 void HttpPlane::leave(bool passing) {

@@ -46,6 +46,8 @@ class HttpPlane {
     std::size_t count() const { return clients_.size(); }
     // Nobody new: who is there is told with the next response. `passing`: only who cannot go to another worker.
     void leave(bool passing = false);
+    // The same for those who came by a door that closes.
+    void leave(const Door& door);
     // One whose request is not under way, for another worker; null: there is none now.
     Client* idle_client();
 

@@ -96,6 +96,8 @@ void Links::end(Link& link) {
 
 void Link::on_ready(const sys::Readiness& event) {
     if (!stream.socket().valid()) return;  // it ended in this turn
+    // Another turn of an exchange that is over says nothing of the socket.
+    if (state == LinkState::idle && event.token == 0) return;
     readable = readable || event.readable;
     ending = ending || event.ended;
     // An instance that says something nobody asked for, or closes, is of no more use.

@@ -115,13 +115,14 @@ void Pool::assign(const model::Route& route, Counters& counters, Millis now) {
         member.id = endpoint.id;
         member.name = endpoint.name;
         member.address = endpoint.address;
-        member.weight = endpoint.draining ? 0 : endpoint.weight;
+        // One that drains keeps its share, or others' clients would move with it.
+        member.weight = endpoint.weight;
         member.backup = endpoint.backup;
-        member.down = endpoint.down;
+        member.down = endpoint.down || endpoint.draining;
         member.max_fails = endpoint.max_fails;
         members.push_back(std::move(member));
         healths.push_back({endpoint.id, {endpoint.max_fails, endpoint.fail_timeout}});
-        if (!endpoint.down && members.back().weight > 0) ++takers_;
+        if (!members.back().down && members.back().weight > 0) ++takers_;
         const auto old = index_.find(endpoint.id);
         active.push_back(old == index_.end() ? 0 : live_.active()[old->second]);
     }
@@ -184,8 +185,9 @@ const Pool::Peer* Pool::pick(const Pick& pick, std::span<const std::uint64_t> tr
     if (now >= refresh_at_) refresh(now);
     std::uint32_t index = pick_index(pick, tried, now);
     if (index == model::nobody && tried.empty()) {
-        // All have failed of late. To refuse everybody would be worse than to try them.
-        for (std::size_t i = 0; i < peers_.size(); ++i) live_.set_usable(i, true);
+        // All have failed of late. To refuse everybody would be worse than to try them, by the strategy's own order.
+        health_.forgive();
+        refresh(now);
         index = pick_index(pick, tried, now);
         if (index != model::nobody && may_warn(now)) log_.warning("service {}: no instance is healthy by its traffic; all are tried", rules_.service);
     }

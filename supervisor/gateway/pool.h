@@ -67,6 +67,8 @@ class Pool {
     // The table knows it no more: nobody is picked, and how earlier picks went is of no interest.
     void leave();
     bool gone() const { return gone_; }
+    // There is nobody, and there will be nobody.
+    bool over() const { return gone_ || (rules_.closing && takers_ == 0); }
 
     // Nobody takes anybody new.
     bool empty() const { return takers_ == 0; }

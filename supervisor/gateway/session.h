@@ -56,6 +56,7 @@ struct Session final : public Timed {
     std::uint64_t* counter = nullptr;   // open connections of the endpoint
     std::unique_ptr<Pick> pick;         // what an instance is picked by, until there is one
     Millis since = 0;                   // when it was accepted
+    std::int64_t picked_at = 0;         // its instance, us
     boost::intrusive::list_member_hook<AutoUnlink> waiting;
     std::uint32_t index = 0;            // in the list of all
     std::vector<std::uint64_t> tried;   // endpoints that could not be reached, in a row

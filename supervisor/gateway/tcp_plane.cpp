@@ -52,6 +52,7 @@ void TcpPlane::connect(Session& session) {
             if (hand(session, *peer)) return;
             continue;
         }
+        session.picked_at = monotonic_micros();
         sys::Connected made = sys::connect_stream(peer->address);
         if (made.error != 0 && made.error != EINPROGRESS) {
             session.tried.push_back(peer->id);
@@ -111,7 +112,7 @@ void TcpPlane::give_up(Session& session) {
 void TcpPlane::wait_for_instance(Session& session) {
     session.state = SessionState::waiting;
     core_.deadlines.clear(session);
-    if (!session.pool || session.pool->gone() || session.since + limits::upstream_wait <= core_.now) {
+    if (!session.pool || session.pool->over() || session.since + limits::upstream_wait <= core_.now) {
         return give_up(session);
     }
     if (session.waiting.is_linked()) return;
@@ -123,7 +124,9 @@ void TcpPlane::connected(Session& session) {
     session.waiting.unlink();
     session.state = SessionState::relaying;
     session.tried = {};
-    session.pool->succeeded(session.endpoint, core_.now);
+    // Whose answers are whose, a stream does not say; how long it took to be taken is all there is.
+    const std::int64_t took = monotonic_micros() - session.picked_at;
+    session.pool->succeeded(session.endpoint, core_.now, static_cast<std::uint32_t>(std::min<std::int64_t>(took, model::unknown_us - 1)));
     if (!introduce(session)) return close(session, true);
     session.pick.reset();
     // What the client has sent already goes first: then its descriptor is told of only for what is new.

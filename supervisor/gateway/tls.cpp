@@ -235,8 +235,10 @@ Result<std::shared_ptr<const Credentials>> make_credentials(std::string_view cer
     SSL_CTX_set_min_proto_version(context.get(), minimum == model::TlsVersion::tls13 ? TLS1_3_VERSION : TLS1_2_VERSION);
     // Of 1.2 what has forward secrecy and authenticates what it encrypts; all of 1.3 does.
     CHECK(SSL_CTX_set_cipher_list(context.get(), "ECDHE+AESGCM:ECDHE+CHACHA20") == 1);
-    // Many clients close without a word; what they sent has its own framing.
-    SSL_CTX_set_options(context.get(), SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_IGNORE_UNEXPECTED_EOF);
+    SSL_CTX_set_options(context.get(), SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
+    // Many clients of HTTP close without a word; what they sent has its own framing. Of a stream nobody else could tell
+    // that it was cut short.
+    if (alpn) SSL_CTX_set_options(context.get(), SSL_OP_IGNORE_UNEXPECTED_EOF);
     SSL_CTX_set_mode(context.get(), SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
     // A session goes on by its ticket, which the client keeps.
     SSL_CTX_set_session_cache_mode(context.get(), SSL_SESS_CACHE_OFF);

@@ -23,6 +23,14 @@ bool is_one_of(std::string_view name, const std::array<std::string_view, N>& nam
     return std::any_of(names.begin(), names.end(), [&](std::string_view one) { return same(name, one); });
 }
 
+// Programs that know fields as variables (CGI and what came of it) take an underscore for a hyphen.
+bool is_disguised(std::string_view name) {
+    if (name.find('_') == std::string_view::npos) return false;
+    std::string plain(name);
+    std::replace(plain.begin(), plain.end(), '_', '-');
+    return is_one_of(plain, x_forwarded) || is_one_of(plain, hop_fields);
+}
+
 void add_field(std::string& out, std::string_view name, std::string_view value) {
     out += name;
     out += ": ";
@@ -144,7 +152,7 @@ void write_request(std::string& out, const RequestHead& head, const Framing& fra
     add_field(out, "Host", head.authority);
     const bool has_connection = find(head.fields, "connection") != nullptr;
     for (const Field& field : head.fields) {
-        if (is_hop_field(field.name)) continue;
+        if (is_hop_field(field.name) || is_disguised(field.name)) continue;
         if (origin.x_forwarded && is_one_of(field.name, x_forwarded)) continue;
         if (!origin.trusted && (is_one_of(field.name, x_forwarded) || same(field.name, "forwarded"))) continue;
         if (origin.forwarded && same(field.name, "forwarded")) continue;

@@ -61,6 +61,7 @@ struct Outcome {
 // PluginCall.
 struct Breadcrumb {
     std::atomic<std::uint64_t> plugin{0};
+    std::atomic<std::uint64_t> calls{0};  // so far: many short ones look like a long one otherwise
 };
 enum class PluginCall : std::uint8_t { none, create, build, pick, result, release, destroy, load };
 inline constexpr std::uint64_t breadcrumb_call_mask = 7;

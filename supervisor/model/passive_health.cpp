@@ -42,6 +42,10 @@ bool PassiveHealth::failed(std::size_t i, Millis now) {
     return !out(peer, now);
 }
 
+void PassiveHealth::forgive() {
+    for (State& peer : peers_) peer.fails = 0;
+}
+
 bool PassiveHealth::succeeded(std::size_t i) {
     State& peer = peers_[i];
     // Only a trial that was begun after the last failure says something.

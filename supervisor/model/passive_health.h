@@ -7,6 +7,8 @@
 //      │ the trial succeeds                      ▼ passes         │ within another fail_timeout
 //      └──────────────────────────────── on trial: one pick ──────┘
 //
+// Where nobody is left, all are taken back at once, as nothing is gained by refusing everybody.
+//
 // Failures that are fewer are forgotten by a success, too, once fail_timeout has passed since the last of them.
 //
 // Times are milliseconds of a clock that only grows. Pure; one thread.
@@ -42,6 +44,8 @@ class PassiveHealth {
     bool picked(std::size_t i, Millis now);
     // False: it is not usable any more.
     bool failed(std::size_t i, Millis now);
+    // Everybody is usable again, and has failed nothing.
+    void forgive();
     // True: it had failed, and is sound again.
     bool succeeded(std::size_t i);
     // When the first of those that are out may be tried again; `never` when nobody is out.

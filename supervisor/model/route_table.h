@@ -51,8 +51,9 @@ struct Route {
     HealthSpec health;
     TimeoutSpec timeouts;
     ProxyProtocol proxy_protocol = ProxyProtocol::none;
+    bool closing = false;  // the service is not to run any more: its endpoints are the last ones
 };
-BOOST_DESCRIBE_STRUCT(Route, (), (listener, service, match, endpoints, balance, health, timeouts, proxy_protocol))
+BOOST_DESCRIBE_STRUCT(Route, (), (listener, service, match, endpoints, balance, health, timeouts, proxy_protocol, closing))
 
 // A listening socket, and how clients are spoken to there.
 struct Entrance {
@@ -67,8 +68,11 @@ struct Entrance {
     // that has the table. `reader_before`: one that is about to hand it what it knows of its clients; 0: nobody.
     std::uint64_t reader = 0;
     std::uint64_t reader_before = 0;
+    // All its routes are closing: nobody new is accepted. Clients of http are told with their next answer that it was
+    // the last, and answered until they have gone.
+    bool closing = false;
 };
-BOOST_DESCRIBE_STRUCT(Entrance, (), (listener, name, protocol, proxy_protocol, access_log, http, tls, reader, reader_before))
+BOOST_DESCRIBE_STRUCT(Entrance, (), (listener, name, protocol, proxy_protocol, access_log, http, tls, reader, reader_before, closing))
 
 // The names under which a worker gets what the files of its TlsSpec hold: it may not read them itself. Empty where
 // there is no TLS.
@@ -102,15 +106,16 @@ struct Order {
 };
 BOOST_DESCRIBE_STRUCT(Order, (), (kind, listeners, heir))
 
-// The worker serves by the table of this revision, and by no earlier one. `leaving`: it accepts nobody any more.
+// The worker serves by the table of this revision, and by no earlier one. It is told again when the rest has changed. `leaving`: it accepts nobody any more.
 struct Confirmation {
     std::uint64_t revision = 0;
     bool leaving = false;
     std::vector<std::string> problems;  // plugins of the table that it could not load; those before them go on
     // The worker that was to get its connections, and that has ended or takes no more; it has some still. 0: none.
     std::uint64_t lost_heir = 0;
+    std::vector<std::string> closing;  // listeners that close, and have clients of http still
 };
-BOOST_DESCRIBE_STRUCT(Confirmation, (), (revision, leaving, problems, lost_heir))
+BOOST_DESCRIBE_STRUCT(Confirmation, (), (revision, leaving, problems, lost_heir, closing))
 using boost::describe::operators::operator==;
 
 }  // namespace baton::model

@@ -52,7 +52,8 @@ model::Endpoint endpoint_of(const Instance& instance, const model::ServiceSpec& 
 // that a hash sends elsewhere stay there. Old and new holders of one place may both be ready.
 // With datagrams no connection holds a client where it was: the workers have to know how long it may stay. One that
 // is given its clients is told by the workers that it drains.
-std::vector<const Instance*> listed(const Service& service, bool datagrams) {
+// Of a service that is to end, the last ones answer whoever is connected still.
+std::vector<const Instance*> listed(const Service& service, bool datagrams, bool last) {
     std::vector<const Instance*> list;
     std::set<std::uint32_t> ready;
     for (const Instance& instance : service.instances) {
@@ -63,7 +64,7 @@ std::vector<const Instance*> listed(const Service& service, bool datagrams) {
         const bool back = restarts || instance.state == InstanceState::unready;
         const bool missed = back && instance.ending == model::Ending::none && !ready.contains(instance.ordinal);
         const bool told = datagrams || find_revision(service, instance.revision)->spec.delivery == Delivery::handoff;
-        const bool stays = told && instance.state == InstanceState::draining;
+        const bool stays = (told || last) && instance.state == InstanceState::draining;
         if (instance.state == InstanceState::ready || missed || stays) list.push_back(&instance);
     }
     std::stable_sort(list.begin(), list.end(), [](const Instance* a, const Instance* b) { return a->ordinal < b->ordinal; });
@@ -80,12 +81,15 @@ void add_route(const model::State& state, const ListenerSpec& listener, const Se
     route.health = spec.health;
     route.timeouts = spec.timeouts;
     route.proxy_protocol = spec.proxy_protocol;
-    for (const Instance* instance : listed(service, listener.protocol == model::Protocol::udp)) {
+    route.closing = !wanted(state, service);
+    const bool last = route.closing && listener.protocol == model::Protocol::http;
+    for (const Instance* instance : listed(service, listener.protocol == model::Protocol::udp, last)) {
         const model::ServiceSpec& its = find_revision(service, instance->revision)->spec;
         const auto address = upstream_address(state, its, listener, *instance);
         if (!address) continue;
         model::Endpoint& endpoint = route.endpoints.emplace_back(endpoint_of(*instance, spec, *address));
         endpoint.handoff = its.delivery == Delivery::handoff;
+        if (last && instance->admin == model::AdminState::ready && instance->weight > 0) endpoint.draining = false;
         if (const model::Override* said = find_override(service, instance->ordinal)) endpoint.since = std::max(endpoint.since, said->since);
     }
     for (model::Endpoint& endpoint : external_endpoints(state, service)) route.endpoints.push_back(std::move(endpoint));
@@ -103,6 +107,11 @@ void add_listener(const model::State& state, const ListenerSpec& listener, model
         table.entrances.back().reader = readers.now == 0 ? UINT64_MAX : readers.now;
         table.entrances.back().reader_before = readers.before;
     }
+    const auto services = services_of(listener);
+    table.entrances.back().closing = std::none_of(services.begin(), services.end(), [&](const std::string& name) {
+        const Service* one = find(state, name);
+        return one != nullptr && wanted(state, *one);
+    });
     for (const model::RouteSpec& route : listener.routes) {
         if (const Service* other = find(state, route.service)) add_route(state, listener, *other, route.match, table);
     }

@@ -177,7 +177,7 @@ void on_worker_lost_heir(Turn& turn, const model::WorkerLostHeir& event) {
     Worker* worker = find_worker(turn.state, event.id);
     if (worker == nullptr || worker->state != WorkerState::leaving || worker->heir != event.heir) return;
     worker->heir = choose_heir(turn.state, *worker, event.heir);
-    turn.announce("worker.lost_heir", name_of(*worker), worker->heir != 0 ? "its connections go to another" : "its connections wait for another", true);
+    turn.announce("worker.lost_heir", name_of(*worker), worker->heir != 0 ? "its connections go to another" : "nobody else is there to take its connections", true);
     if (worker->heir != 0) turn.act(model::ReleaseWorker{worker->id, worker->heir});
 }
 

@@ -23,6 +23,8 @@ using model::PluginCall;
 class Marked {
   public:
     Marked(model::Breadcrumb& crumb, std::uint64_t fingerprint, PluginCall call) : crumb_(crumb) {
+        // One thread writes it.
+        crumb_.calls.store(crumb_.calls.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
         crumb_.plugin.store(fingerprint == 0 ? 0 : fingerprint | static_cast<std::uint64_t>(call), std::memory_order_relaxed);
     }
     ~Marked() { crumb_.plugin.store(0, std::memory_order_relaxed); }

@@ -45,7 +45,7 @@ class Worker {
         }
         while (!ended_ && !gateway_.finished()) {
             gateway_.turn();
-            tell_lost_heir();
+            tell_changes();
         }
         return status_;
     }
@@ -149,13 +149,16 @@ class Worker {
         return plugin;
     }
 
-    void tell_lost_heir() {
+    void tell_changes() {
         const std::uint64_t lost = gateway_.lost_heir();
-        if (std::exchange(lost_heir_, lost) != lost && lost != 0) confirm();
+        const bool lost_one = std::exchange(lost_heir_, lost) != lost && lost != 0;
+        // Who has just come to one that closes was counted by the giver, or is told at once: fewer are news.
+        if (lost_one || (!closing_.empty() && gateway_.closing() != closing_)) confirm();
     }
 
     void confirm() {
-        const auto told = sys::send_message(channel_, model::encode(model::Confirmation{revision_, gateway_.leaving(), problems_, lost_heir_}));
+        closing_ = gateway_.closing();
+        const auto told = sys::send_message(channel_, model::encode(model::Confirmation{revision_, gateway_.leaving(), problems_, lost_heir_, closing_}));
         if (!told) log_.error("confirm revision {}: {}", revision_, told.error().message());
     }
 
@@ -180,6 +183,7 @@ class Worker {
     std::uint64_t revision_ = 0;
     std::vector<std::string> problems_;  // of the present table's plugins
     std::uint64_t lost_heir_ = 0;        // as it was told
+    std::vector<std::string> closing_;   // the same
     bool ended_ = false;
     int status_ = 0;
 };

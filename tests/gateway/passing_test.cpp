@@ -413,7 +413,9 @@ TEST_F(Passing, ATakerThatDiesLeavesWhatItHasNotConfirmed) {
     ASSERT_EQ(*taker_->confirm(), 2U);
     ASSERT_TRUE(*taker_->take());
     taker_.reset();
-    ASSERT_EQ(giver.answered()->taken.size(), 2U);
+    const auto answered = giver.answered();
+    ASSERT_TRUE(answered) << answered.error().message();
+    EXPECT_EQ(answered->taken.size(), 2U);
     const auto over = giver.answered();
     ASSERT_FALSE(over);
     EXPECT_NE(over.error().code(), EAGAIN);

@@ -33,7 +33,9 @@ class Workers:
         return found if [one["state"] for one in found] == ["ready"] * self.count else None
 
     def view(self, process):
-        return next((one for one in self.baton.get("/v1/workers") if one["pid"] == process.pid), None)
+        found = [one for one in self.baton.get("/v1/workers") if one["pid"] == process.pid]
+        assert found, f"worker {process.pid} has gone"
+        return found[0]
 
     def fill(self, address, count):
         """Connections that only the one that will leave can accept."""

@@ -2,6 +2,9 @@
 """A service behind the workers that is not to run has no open listener, and has it again when it runs: for the
 workers of that time, for those that come after, and for the next master.
 """
+import signal
+import threading
+
 from baton_e2e import main
 from baton_e2e.sandbox import SERVER
 from baton_e2e.web import ask, connect
@@ -83,4 +86,60 @@ def with_what_it_depends_on(sandbox):
     baton.stop()
 
 
-main(by_command, a_unix_path, by_configuration, with_what_it_depends_on)
+def say(client, path="/"):
+    client.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+
+
+def hear(client):
+    """A whole answer: its head and its body."""
+    client.settimeout(15)
+    got = b""
+    while b"\r\n\r\n" not in got:
+        more = client.recv(65536)
+        assert more, f"cut after {got!r}"
+        got += more
+    head, body = got.split(b"\r\n\r\n", 1)
+    length = next(int(line.split(b":")[1]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length"))
+    while len(body) < length:
+        more = client.recv(65536)
+        assert more, f"cut after {len(body)} of {length} bytes"
+        body += more
+    return head.decode().lower()
+
+
+def whoever_is_connected_is_answered(sandbox):
+    """At a graceful stop: a request under way gets its answer, one that comes on an open connection too, which tells
+    that it is the last; and who asks for nothing does not keep anybody."""
+    for name in ("web", "everything"):
+        baton, _, address = sandbox.proxied(replicas=2, upstream="socket", protocol="http", stop={"drain_timeout": "60s", "kill_timeout": "10s"})
+        clients = [connect(address) for _ in range(6)]
+        for client in clients:
+            say(client)
+            assert hear(client).startswith("http/1.1 200")
+        slow = connect(address)
+        say(slow, "/?ms=1000")
+        baton.until(lambda baton=baton: sum(one["open"] for one in baton.get("/v1/workers")) >= 7, "all are there")
+        after = baton.last_event()
+        if name == "web":
+            order = threading.Thread(target=baton.run, args=("stop", "web"))
+            order.start()
+        else:
+            baton.keeper.kill(signal.SIGQUIT)
+        baton.await_event("instance.draining", None, after)
+        for client in clients[:5]:
+            say(client)
+            head = hear(client)
+            assert head.startswith("http/1.1 200") and "connection: close" in head, head
+        assert hear(slow).startswith("http/1.1 200")
+        # The sixth is sent away after its grace.
+        clients[5].settimeout(15)
+        assert clients[5].recv(100) == b""
+        if name == "web":
+            order.join(10)
+            assert not order.is_alive() and not baton.pids("web")
+            baton.stop()
+        else:
+            baton.await_end(10)
+
+
+main(whoever_is_connected_is_answered, by_command, a_unix_path, by_configuration, with_what_it_depends_on)

@@ -161,6 +161,9 @@ struct State {
         std::uint64_t count = 0;
         static_cast<void>(::read(timer, &count, sizeof(count)));
         timed = false;
+        for (std::size_t i = 0; i < listeners.size(); ++i) {
+            if (std::exchange(listeners[i].paused, false)) watch(listeners[i].fd, i | listener_bit);
+        }
     }
 
     // A connection of this line has ended. Those of one listener are alike, so any line that counts some will do.
@@ -316,9 +319,10 @@ class Connections {
         for (;;) {
             const int fd = ::accept4(state_->listeners[listener].fd, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
             if (fd < 0 && (errno == EMFILE || errno == ENFILE)) {
-                // Again when a connection has ended.
+                // Again when a connection has ended, or soon.
                 ::epoll_ctl(state_->epoll, EPOLL_CTL_DEL, state_->listeners[listener].fd, nullptr);
                 state_->listeners[listener].paused = true;
+                state_->wake_soon();
             }
             if (fd < 0) return;
             detail::Line line;
