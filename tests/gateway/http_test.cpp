@@ -229,6 +229,71 @@ TEST_F(Http, ARequestOnAConnectionThatJustClosedGoesToAnother) {
     EXPECT_EQ(gateway_->totals().failed, 0U);
 }
 
+// A unix socket is connected at once: there is no event after which the request could be sent.
+TEST_F(Http, TheSameByAUnixSocket) {
+    const Listening hidden = listen_unix("hidden");
+    routes_ = {route("web", {{8, hidden.address}})};
+    follow();
+    const std::string put = "PUT /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n";
+    for (const std::string& request : {std::string(get), put}) {
+        Wire client = connect_to(front_.address);
+        std::unique_ptr<Wire> first;
+        client.send(request);
+        ASSERT_TRUE(until([&] { return (first = hidden.accept()) != nullptr; }));
+        answer(client, *first, "");
+        client.got.clear();
+        client.send(request);
+        first->socket.reset();
+        std::unique_ptr<Wire> second;
+        ASSERT_TRUE(until([&] { return (second = hidden.accept()) != nullptr; }));
+        EXPECT_TRUE(until([&] { second->read(); return second->got.ends_with(request == put ? "\r\n\r\n0\r\n\r\n" : "\r\n\r\n"); })) << second->got;
+        second->send(hello);
+        EXPECT_TRUE(gets(client, hello));
+        client.socket.reset();
+        second->socket.reset();
+        EXPECT_TRUE(until([&] { return gateway_->totals().open == 0; }));
+    }
+    EXPECT_EQ(gateway_->totals().failed, 0U);
+}
+
+TEST_F(Http, WhoWaitsIsSentWholeToAUnixSocket) {
+    model::Address address;
+    { address = listen_unix("later").address; }
+    routes_ = {route("web", {{8, address}})};
+    follow();
+    Wire client = connect_to(front_.address);
+    client.send("POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nworld");
+    turns(20);
+    const Listening later = listen_unix("later");
+    ASSERT_EQ(later.address, address);
+    std::unique_ptr<Wire> instance;
+    ASSERT_TRUE(until([&] { return (instance = later.accept()) != nullptr; }));
+    EXPECT_TRUE(until([&] { instance->read(); return instance->got.ends_with("\r\n\r\nworld"); })) << instance->got;
+    instance->send(hello);
+    EXPECT_TRUE(gets(client, hello));
+}
+
+TEST_F(Http, AListenerThatClosesAnswersWhoIsThere) {
+    Wire busy = connect_to(front_.address);
+    busy.send(get);
+    auto instance = accepted();
+    answer(busy, *instance, "");
+    Wire idle = connect_to(front_.address);
+    ASSERT_TRUE(until([&] { return gateway_->totals().open == 2; }));
+    EXPECT_TRUE(gateway_->gateway->closing().empty());
+    rules_.drain_grace = 50;
+    entrance_.closing = routes_[0].closing = true;
+    follow();
+    EXPECT_EQ(gateway_->gateway->closing(), std::vector<std::string>{"web"});
+    Wire late = connect_to(front_.address);
+    answer(busy, *instance, get, hello);
+    EXPECT_TRUE(busy.got.find("Connection: close\r\n") != std::string::npos) << busy.got;
+    EXPECT_TRUE(ends(idle)) << "it asks for nothing";
+    busy.socket.reset();
+    EXPECT_TRUE(until([&] { return gateway_->gateway->closing().empty(); }));
+    EXPECT_EQ(gateway_->totals().accepted, 2U) << "nobody new";
+}
+
 TEST_F(Http, AnInstanceThatBreaksOffIsNoGoodResponse) {
     Wire client = connect_to(front_.address);
     client.send(get);

@@ -28,6 +28,16 @@ TEST(PassiveHealth, WhoFailedIsOutUntilTheTimeHasPassed) {
     EXPECT_EQ(health.next_trial(), now + 10'001);
 }
 
+TEST(PassiveHealth, WhereNobodyIsLeftAllAreBack) {
+    PassiveHealth health = of(1, 3);
+    for (std::size_t i = 0; i < 3; ++i) EXPECT_FALSE(health.failed(i, 1'000'000));
+    health.forgive();
+    EXPECT_EQ(health.next_trial(), never);
+    for (std::size_t i = 0; i < 3; ++i) EXPECT_TRUE(health.picked(i, 1'000'001));
+    EXPECT_FALSE(health.failed(0, 1'000'002));
+    EXPECT_TRUE(health.usable(1, 1'000'002));
+}
+
 TEST(PassiveHealth, OneRequestIsTheTrial) {
     PassiveHealth health = of(1);
     health.failed(0, 1'000'000);

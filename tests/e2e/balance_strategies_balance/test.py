@@ -3,7 +3,9 @@
 client where it is, active_standby sends all to one, to the other when that one is killed, and back.
 """
 import http.client
+import http.server
 import threading
+import time
 
 from baton_e2e import ask, ask_all, main
 from baton_e2e.plugins import balanced, state_of
@@ -32,6 +34,57 @@ def ip_hash(sandbox):
     for _ in range(3):
         assert {client: ask(address, source=client).instance for client in clients} == first
     baton.stop()
+
+
+def a_drain_moves_its_own_clients_only(sandbox):
+    baton, _, address = balanced(sandbox, "ip_hash", replicas=3)
+    clients = [f"127.0.{number}.1" for number in range(1, 25)]
+    before = {client: ask(address, source=client).instance for client in clients}
+    assert len(set(before.values())) == 3
+    baton.run("drain", "web/1")
+    after = {client: ask(address, source=client).instance for client in clients}
+    assert "web/1" not in after.values()
+    moved = [client for client in clients if before[client] not in ("web/1", after[client])]
+    assert not moved, f"{moved} moved from instances that do not drain"
+    baton.run("ready", "web/1")
+    baton.until(lambda: {client: ask(address, source=client).instance for client in clients} == before, "all are where they were")
+    baton.stop()
+
+
+class Answering(http.server.BaseHTTPRequestHandler):
+    """Says the server's name after its delay."""
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self):
+        time.sleep(self.server.delay)
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.send_header("X-Instance", self.server.name)
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+
+def least_time_prefers_the_quick(sandbox):
+    servers = []
+    for name, delay in (("quick", 0.0), ("slow", 0.1)):
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answering)
+        server.name, server.delay, server.daemon_threads = name, delay, True
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        servers.append(server)
+    config = sandbox.configuration()
+    config["supervisor"]["workers"] = 1
+    address = config.listener("web", sandbox.address(), "web")
+    config["service"]["web"] = {"runtime": "external", "balance": {"strategy": "least_time"},
+                                "endpoints": [{"address": "127.0.0.1:%d" % server.server_address[1]} for server in servers]}
+    baton = sandbox.supervisor(config)
+    baton.until(lambda: baton.get("/v1/workers"), "a worker")
+    counts = ask_all(address, 40)
+    assert counts["quick"] > 30, counts
+    baton.stop()
+    for server in servers:
+        server.shutdown()
 
 
 def ask_as(address, user):
@@ -77,4 +130,4 @@ def active_standby(sandbox):
     baton.stop()
 
 
-main(least_connections, ip_hash, hash_by_header, active_standby)
+main(least_connections, ip_hash, a_drain_moves_its_own_clients_only, least_time_prefers_the_quick, hash_by_header, active_standby)
