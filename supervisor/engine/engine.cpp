@@ -119,7 +119,8 @@ bool Engine::start(const std::function<Start(const std::vector<std::string>&)>& 
     if (leaving_) return true;  // the one before it had only to leave
     const bool aside = succession_->upgrade().phase != UpgradePhase::idle;
     if (auto written = !replacement ? Result<void>() : aside ? pid_file_->write_aside() : pid_file_->write(); !written) {
-        log_.error("{}", written.error().message());
+        log_.error("{}; it is tried again", written.error().message());
+        pid_file_lags_ = true;
     }
     const bool gives = succession_->upgrade().phase == UpgradePhase::handed || succession_->upgrade().phase == UpgradePhase::committed;
     if (role() == Role::owner && !gives) {
@@ -206,6 +207,11 @@ void Engine::open_log() {
 void Engine::beat() {
     link_.beat();
     events_.flush();
+    // A disk that was full then; during an upgrade the file is the upgrade's.
+    if (pid_file_lags_ && succession_->upgrade().phase == UpgradePhase::idle && pid_file_->write()) {
+        pid_file_lags_ = false;
+        log_.info("the pid file names this master now");
+    }
     if (runner_->active()) {
         runner_->look();
         runner_->sockets().tend_anchors();

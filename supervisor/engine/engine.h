@@ -136,6 +136,7 @@ class Engine final : public KeeperNews {
     bool ready_ = false;
     bool leaving_ = false;
     bool goes_on_ = false;  // with the state as it is, not with its own configuration
+    bool pid_file_lags_ = false;  // it could not be written
 };
 
 }  // namespace baton::engine

@@ -44,7 +44,10 @@ void Exchange::seek() {
         if (link == nullptr) link = links.connect(*peer, error);
         if (link == nullptr) {
             tried_.push_back(peer->id);
-            if (!sys::blames_peer(error)) continue;
+            if (!sys::blames_peer(error)) {
+                pool_->not_reached(*peer, error, all_.core().now);
+                continue;
+            }
             pool_->failed(peer->id, all_.core().now, true);
             if (!pool_->may_retry(model::RetryOn::connect)) return give_up(503);
             continue;

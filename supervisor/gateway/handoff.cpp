@@ -95,6 +95,7 @@ Handoff::Answer Handoff::give(const Pool::Peer& peer, const std::shared_ptr<Pool
     if (line.guests.size() >= BATON_HANDOFF_UNTAKEN) return Answer::busy;
     if (!line.socket.valid()) {
         const int error = connect(line);
+        if (error != 0 && !sys::blames_peer(error)) pool->not_reached(peer, error, core_.now);
         if (error != 0) return sys::blames_peer(error) ? Answer::unreachable : Answer::busy;
     }
     if (line.guests.empty() && !leaving_) core_.deadlines.set(line, core_.now, pool->rules().timeouts.connect);

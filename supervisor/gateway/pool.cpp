@@ -4,6 +4,8 @@
 #include <netinet/in.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
 #include <random>
 
 #include "base/gateway_limits.h"
@@ -216,6 +218,12 @@ void Pool::succeeded(std::uint64_t endpoint, Millis now, std::uint32_t response_
     if (found == index_.end() || !balancer_) return;
     if (health_.succeeded(found->second)) refresh(now);
     balancer_->result({found->second, model::OutcomeKind::ok, model::unknown_us, response_us, micros(now)});
+}
+
+void Pool::not_reached(const Peer& peer, int error, Millis now) {
+    // A full queue is of every day.
+    if (error == EAGAIN || !may_warn(now)) return;
+    log_.warning("service {}: {} cannot be connected to from this worker: {}", rules_.service, peer.name, std::strerror(error));
 }
 
 void Pool::failed(std::uint64_t endpoint, Millis now, bool connecting) {

@@ -92,6 +92,8 @@ class Pool {
     void finished(std::uint64_t endpoint);
     void succeeded(std::uint64_t endpoint, Millis now, std::uint32_t response_us = model::unknown_us);
     void failed(std::uint64_t endpoint, Millis now, bool connecting);
+    // It could not be connected to for a reason that is not its own: told, and counted against nobody.
+    void not_reached(const Peer& peer, int error, Millis now);
 
     // Whether another endpoint may be tried for this reason.
     bool may_retry(model::RetryOn reason) const;

@@ -56,7 +56,10 @@ void TcpPlane::connect(Session& session) {
         sys::Connected made = sys::connect_stream(peer->address);
         if (made.error != 0 && made.error != EINPROGRESS) {
             session.tried.push_back(peer->id);
-            if (!sys::blames_peer(made.error)) continue;
+            if (!sys::blames_peer(made.error)) {
+                session.pool->not_reached(*peer, made.error, core_.now);
+                continue;
+            }
             session.pool->failed(peer->id, core_.now, true);
             if (!session.pool->may_retry(model::RetryOn::connect)) return give_up(session);
             continue;
