@@ -40,8 +40,14 @@ struct Instance {
 
 class HandedOver : public Loop {
   protected:
-    void follow(const Running& running, std::vector<std::pair<std::uint64_t, model::Address>> endpoints, bool drains = false) {
-        model::Route web = route("web", std::move(endpoints));
+    using Endpoints = std::vector<std::pair<std::uint64_t, model::Address>>;
+    Running& serve(const Endpoints& endpoints, std::uint32_t worker = 0) {
+        Running& made = start(worker);
+        follow(made, endpoints);
+        return made;
+    }
+    void follow(const Running& running, const Endpoints& endpoints, bool drains = false) {
+        model::Route web = route("web", endpoints);
         for (model::Endpoint& endpoint : web.endpoints) {
             endpoint.handoff = true;
             endpoint.draining = drains;
@@ -57,6 +63,11 @@ class HandedOver : public Loop {
     }
 
     Listening front_ = listen_tcp();
+    Instance a_{"a"};
+    Instance b_{"b"};
+    const Endpoints to_a_{{7, a_.hidden.address}};
+    const Endpoints to_b_{{8, b_.hidden.address}};
+    const Endpoints to_both_{to_a_[0], to_b_[0]};
     const Running* known_ = nullptr;
     std::uint64_t revision_ = 0;
 };
@@ -68,20 +79,18 @@ std::string read_from(const service::Connection& connection) {
 }
 
 TEST_F(HandedOver, AConnectionIsTheInstancesAlone) {
-    Instance a("a");
-    Running& worker = start();
-    follow(worker, {{7, a.hidden.address}});
+    Running& worker = serve(to_a_);
     Wire client = connect_to(front_.address);
     EXPECT_TRUE(client.send("hello").empty());
-    ASSERT_TRUE(until([&] { return a.take() == 1; }));
-    EXPECT_EQ(a.has[0].listener(), "web");
-    EXPECT_EQ(read_from(a.has[0]), "hello");
-    EXPECT_EQ(::send(a.has[0].fd(), "hi", 2, 0), 2);
+    ASSERT_TRUE(until([&] { return a_.take() == 1; }));
+    EXPECT_EQ(a_.has[0].listener(), "web");
+    EXPECT_EQ(read_from(a_.has[0]), "hello");
+    EXPECT_EQ(::send(a_.has[0].fd(), "hi", 2, 0), 2);
     EXPECT_TRUE(until([&] { client.read(); return client.got == "hi"; }));
     EXPECT_TRUE(until([&] { return worker.totals().open == 1 && worker.gateway->open_sessions() == 0; })) << "the worker has let go of it";
     EXPECT_EQ(worker.open_to(7), 1U);
-    a.has.clear();
-    EXPECT_TRUE(until([&] { a.take(); return worker.totals().open == 0; }));
+    a_.has.clear();
+    EXPECT_TRUE(until([&] { a_.take(); return worker.totals().open == 0; }));
     EXPECT_EQ(worker.open_to(7), 0U);
     EXPECT_EQ(worker.totals().accepted, 1U);
     EXPECT_EQ(worker.totals().closed, 1U);
@@ -89,63 +98,52 @@ TEST_F(HandedOver, AConnectionIsTheInstancesAlone) {
 }
 
 TEST_F(HandedOver, WhoWasNotTakenGoesToAnother) {
-    Instance a("a");
-    Instance b("b");
-    Running& worker = start();
-    follow(worker, {{7, a.hidden.address}, {8, b.hidden.address}});
+    Running& worker = serve(to_both_);
     auto wires = clients(6);
-    ASSERT_TRUE(until([&] { return b.take() == 3; }));
+    ASSERT_TRUE(until([&] { return b_.take() == 3; }));
     EXPECT_EQ(worker.open_to(7), 3U) << "they wait at one that does not look";
-    a.die();
-    ASSERT_TRUE(until([&] { return b.take() == 6; }));
+    a_.die();
+    ASSERT_TRUE(until([&] { return b_.take() == 6; }));
     EXPECT_EQ(worker.open_to(7), 0U);
     EXPECT_EQ(worker.open_to(8), 6U);
     EXPECT_EQ(worker.totals().failed, 0U);
 }
 
 TEST_F(HandedOver, WhatAnInstanceHasTakenEndsWithIt) {
-    Instance a("a");
-    Instance b("b");
-    Running& worker = start();
-    follow(worker, {{7, a.hidden.address}, {8, b.hidden.address}});
+    Running& worker = serve(to_both_);
     auto wires = clients(4);
-    ASSERT_TRUE(until([&] { return a.take() == 2 && b.take() == 2; }));
+    ASSERT_TRUE(until([&] { return a_.take() == 2 && b_.take() == 2; }));
     ASSERT_TRUE(until([&] { return worker.gateway->open_sessions() == 0; }));
-    a.die();
+    a_.die();
     EXPECT_TRUE(until([&] { return worker.open_to(7) == 0; }));
     EXPECT_EQ(worker.totals().open, 2U);
     EXPECT_EQ(worker.totals().closed, 2U);
     auto later = clients(1);
-    EXPECT_TRUE(until([&] { return b.take() == 3; }));
+    EXPECT_TRUE(until([&] { return b_.take() == 3; }));
 }
 
 TEST_F(HandedOver, OneThatDoesNotLookIsGivenSoManyAndNoMore) {
-    Instance a("a");
-    Running& worker = start();
-    follow(worker, {{7, a.hidden.address}});
+    Running& worker = serve(to_a_);
     auto wires = clients(BATON_HANDOFF_UNTAKEN + 10);
     ASSERT_TRUE(until([&] { return worker.gateway->open_sessions() == wires.size(); }));
     EXPECT_EQ(worker.open_to(7), static_cast<std::uint64_t>(BATON_HANDOFF_UNTAKEN));
-    EXPECT_TRUE(until([&] { return a.take() == wires.size(); }));
+    EXPECT_TRUE(until([&] { return a_.take() == wires.size(); }));
     EXPECT_EQ(worker.open_to(7), wires.size());
     EXPECT_EQ(worker.totals().failed, 0U);
 }
 
 TEST_F(HandedOver, AWorkerThatLeavesHasItsConnectionsCountedByAnother) {
-    Instance a("a");
-    Running& old = start();
-    follow(old, {{7, a.hidden.address}});
+    Running& old = serve(to_a_);
     auto wires = clients(5);
-    ASSERT_TRUE(until([&] { return a.take() == 5; }));
+    ASSERT_TRUE(until([&] { return a_.take() == 5; }));
     ASSERT_TRUE(until([&] { return old.gateway->open_sessions() == 0; }));
-    Running& fresh = start(1);
-    follow(fresh, {{7, a.hidden.address}});
+    Running& fresh = serve(to_a_, 1);
     auto pair = sys::make_channel();
     fresh.gateway->take(std::move(pair->first));
     old.gateway->give(std::move(pair->second), heir_id);
     bool gap = false;
     ASSERT_TRUE(until([&] {
-        a.take();
+        a_.take();
         gap = gap || old.open_to(7) + fresh.open_to(7) < 5;
         return old.gateway->finished();
     }));
@@ -154,64 +152,54 @@ TEST_F(HandedOver, AWorkerThatLeavesHasItsConnectionsCountedByAnother) {
     EXPECT_EQ(fresh.open_to(7), 5U);
     EXPECT_EQ(fresh.totals().open, 5U);
     EXPECT_EQ(fresh.totals().taken, 5U);
-    a.has.pop_back();
-    EXPECT_TRUE(until([&] { a.take(); return fresh.open_to(7) == 4; }));
+    a_.has.pop_back();
+    EXPECT_TRUE(until([&] { a_.take(); return fresh.open_to(7) == 4; }));
     EXPECT_TRUE(wires[0].send("still").empty());
-    EXPECT_TRUE(until([&] { return read_from(a.has[0]) == "still"; }));
+    EXPECT_TRUE(until([&] { return read_from(a_.has[0]) == "still"; }));
 }
 
 TEST_F(HandedOver, OnesOfAWorkerThatWasKilledAreCountedByTheNext) {
-    Instance a("a");
-    Running& first = start();
-    follow(first, {{7, a.hidden.address}});
+    Running& first = serve(to_a_);
     auto wires = clients(3);
-    ASSERT_TRUE(until([&] { return a.take() == 3; }));
+    ASSERT_TRUE(until([&] { return a_.take() == 3; }));
     end(first);
-    a.take();
-    a.has.pop_back();
-    Running& next = start(1);
-    follow(next, {{7, a.hidden.address}});
-    EXPECT_TRUE(until([&] { a.take(); return next.open_to(7) == 2; }));
-    a.has.clear();
-    EXPECT_TRUE(until([&] { a.take(); return next.open_to(7) == 0; }));
+    a_.take();
+    a_.has.pop_back();
+    Running& next = serve(to_a_, 1);
+    EXPECT_TRUE(until([&] { a_.take(); return next.open_to(7) == 2; }));
+    a_.has.clear();
+    EXPECT_TRUE(until([&] { a_.take(); return next.open_to(7) == 0; }));
 }
 
 TEST_F(HandedOver, AnInstanceIsToldToDrain) {
-    Instance a("a");
-    Running& worker = start();
-    follow(worker, {{7, a.hidden.address}});
+    Running& worker = serve(to_a_);
     const auto drains = [&](bool so) {
-        return until([&] { a.take(); return a.clients->draining() == so; });
+        return until([&] { a_.take(); return a_.clients->draining() == so; });
     };
     EXPECT_TRUE(drains(false));
-    follow(worker, {{7, a.hidden.address}}, true);
+    follow(worker, to_a_, true);
     EXPECT_TRUE(drains(true));
     // A worker that comes meanwhile says so too, and what the instance has stays.
-    follow(worker, {{7, a.hidden.address}}, false);
+    follow(worker, to_a_, false);
     EXPECT_TRUE(drains(false));
 }
 
 TEST_F(HandedOver, ALineStaysUntilItsConnectionsHaveEnded) {
-    Instance a("a");
-    Instance b("b");
-    Running& worker = start();
-    follow(worker, {{7, a.hidden.address}});
+    Running& worker = serve(to_a_);
     auto wires = clients(1);
-    ASSERT_TRUE(until([&] { return a.take() == 1; }));
-    follow(worker, {{8, b.hidden.address}});
+    ASSERT_TRUE(until([&] { return a_.take() == 1; }));
+    follow(worker, to_b_);
     turns(3);
     EXPECT_EQ(worker.open_to(7), 1U);
-    a.has.clear();
-    EXPECT_TRUE(until([&] { a.take(); return worker.open_to(7) == 0; }));
+    a_.has.clear();
+    EXPECT_TRUE(until([&] { a_.take(); return worker.open_to(7) == 0; }));
     EXPECT_EQ(worker.totals().closed, 1U);
 }
 
 TEST_F(HandedOver, WithoutDescriptorsNobodyIsLost) {
-    Instance a("a");
-    Running& worker = start();
-    follow(worker, {{7, a.hidden.address}});
+    Running& worker = serve(to_a_);
     auto wires = clients(1);
-    ASSERT_TRUE(until([&] { return a.take() == 1; }));
+    ASSERT_TRUE(until([&] { return a_.take() == 1; }));
     wires.push_back(connect_to(front_.address));
     ASSERT_TRUE(until([&] { return worker.open_to(7) == 2; }));
     turns(2);
@@ -222,30 +210,28 @@ TEST_F(HandedOver, WithoutDescriptorsNobodyIsLost) {
     ::close(lowest);
     const rlimit none{static_cast<rlim_t>(lowest), before.rlim_max};
     ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &none), 0);
-    EXPECT_EQ(a.take(), 1U);
+    EXPECT_EQ(a_.take(), 1U);
     turns(3);
     ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
-    EXPECT_TRUE(until([&] { return a.take() == 2; }));
+    EXPECT_TRUE(until([&] { return a_.take() == 2; }));
     EXPECT_TRUE(until([&] { return worker.open_to(7) == 2; })) << worker.open_to(7);
     EXPECT_EQ(worker.totals().failed, 0U);
 }
 
 TEST_F(HandedOver, AConnectionMayEndInAnyThreadAndAfterItsSource) {
-    Instance a("a");
-    Running& worker = start();
-    follow(worker, {{7, a.hidden.address}});
+    Running& worker = serve(to_a_);
     auto wires = clients(40);
-    ASSERT_TRUE(until([&] { return a.take() == 40; }));
-    std::vector<service::Connection> half(std::make_move_iterator(a.has.begin() + 20), std::make_move_iterator(a.has.end()));
-    a.has.erase(a.has.begin() + 20, a.has.end());
+    ASSERT_TRUE(until([&] { return a_.take() == 40; }));
+    std::vector<service::Connection> half(std::make_move_iterator(a_.has.begin() + 20), std::make_move_iterator(a_.has.end()));
+    a_.has.erase(a_.has.begin() + 20, a_.has.end());
     std::thread other([&half] { half.clear(); });
-    a.has.erase(a.has.begin(), a.has.begin() + 19);
+    a_.has.erase(a_.has.begin(), a_.has.begin() + 19);
     other.join();
-    EXPECT_TRUE(until([&] { a.take(); return worker.open_to(7) == 1; }));
-    a.clients.reset();
+    EXPECT_TRUE(until([&] { a_.take(); return worker.open_to(7) == 1; }));
+    a_.clients.reset();
     EXPECT_TRUE(wires[19].send("x").empty());
-    EXPECT_TRUE(until([&] { return read_from(a.has[0]) == "x"; }));
-    a.has.clear();
+    EXPECT_TRUE(until([&] { return read_from(a_.has[0]) == "x"; }));
+    a_.has.clear();
     EXPECT_TRUE(ends(wires[19]));
 }
 

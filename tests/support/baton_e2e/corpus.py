@@ -7,6 +7,7 @@ from .sandbox import SOURCE
 
 TIMES = re.compile(rb"\\\{(\d+)\*([^{}]*)\}")
 ESCAPE = re.compile(rb"\\(?:x([0-9a-f]{2})|([rnt0\\]))|\|", re.DOTALL)
+SECTIONS = ("head", "rules", "body", "sound")  # of http/corpus.txt
 MEANS = {b"r": b"\r", b"n": b"\n", b"t": b"\t", b"0": b"\0", b"\\": b"\\"}
 
 
