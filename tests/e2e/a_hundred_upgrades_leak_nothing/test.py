@@ -71,7 +71,7 @@ def look(baton):
     """What each role holds, and its memory; with several of one role, of all together."""
     roles = {"keeper": [baton.keeper], "master": [baton.master()], "workers": sorted(baton.workers(), key=lambda process: process.pid)}
     return ({role: sum((kinds(process) for process in processes), Counter()) for role, processes in roles.items()},
-            {role: sum(proportional(process) for process in processes) for role, processes in roles.items()})
+            {role: sum(process.proportional for process in processes) for role, processes in roles.items()})
 
 
 def by_workers(sandbox):
