@@ -117,6 +117,8 @@ int run_keeper() {
     if (!keeper) return fail(keeper.error().message());
     ::unsetenv("BATON_STATE");
     ::unsetenv("BATON_ROLE");
+    // The libraries of masters and workers have begun here too; the keeper uses none of them.
+    sys::forget_code();
     return keeper->run();
 }
 

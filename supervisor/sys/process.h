@@ -56,6 +56,9 @@ void let_go_of_terminal();
 Result<void> refuse_new_privileges();
 // Woken, this thread waits for its turn and does not interrupt who runs (SCHED_BATCH): more is there to be done at once.
 Result<void> prefer_throughput();
+// Code that ran so far is no memory of this process any more: what is used again comes back by itself, from the
+// page cache. For one that starts with more than it needs from then on.
+void forget_code();
 // The kernel's name of this thread, at most 15 bytes.
 void set_name(const char* name);
 
