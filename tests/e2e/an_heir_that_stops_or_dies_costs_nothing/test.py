@@ -56,7 +56,8 @@ class Workers:
         config["supervisor"]["workers"] = self.count - 1
         self.baton.write(config)
         self.baton.master().kill(signal.SIGHUP)
-        self.baton.until(lambda: self.view(self.leaving)["state"] == "leaving", "the worker leaves")
+        # It may have given everything away, and ended, before anybody looks.
+        self.baton.until(lambda: not self.leaving.exists or self.view(self.leaving)["state"] == "leaving", "the worker leaves")
 
     def await_end(self):
         self.baton.until(lambda: not self.leaving.exists, "the worker has passed all it had, and ended")
