@@ -107,7 +107,14 @@ Handoff::Answer Handoff::give(const Pool::Peer& peer, const std::shared_ptr<Pool
 }
 
 void Handoff::flush() {
-    for (Line* line : std::exchange(unsent_, {})) send(*line);
+    unsent_.insert(unsent_.end(), stuck_.begin(), stuck_.end());
+    stuck_.clear();
+    // Guests of one that breaks meanwhile go to others, which are not to wait for another turn.
+    while (!unsent_.empty()) {
+        Line* const line = unsent_.back();
+        unsent_.pop_back();
+        send(*line);
+    }
 }
 
 void Handoff::send(Line& line) {
@@ -117,7 +124,7 @@ void Handoff::send(Line& line) {
         for (std::size_t i = 0; i < count; ++i) descriptors.at(i) = line.guests[line.sent + i].stream.socket().get();
         const baton_handoff_order order{sizeof(order), BATON_HANDOFF_CONNECTIONS, static_cast<std::uint32_t>(count), 0};
         const auto put = sys::write_descriptors(line.socket, {reinterpret_cast<const char*>(&order), sizeof(order)}, std::span(descriptors).first(count));
-        if (put.error == EAGAIN || put.error == ETOOMANYREFS || put.error == ENOBUFS || put.error == ENOMEM) return unsent_.push_back(&line);
+        if (put.error == EAGAIN || put.error == ETOOMANYREFS || put.error == ENOBUFS || put.error == ENOMEM) return stuck_.push_back(&line);
         if (put.bytes != sizeof(order)) return lose(line);
         line.sent += count;
     }
@@ -222,6 +229,7 @@ void Handoff::disconnect(Line& line) {
     line.socket.reset();
     core_.deadlines.clear(line);
     std::erase(unsent_, &line);
+    std::erase(stuck_, &line);
     uncount(line, line.open);
     open_ -= line.open;
     core_.totals.closed += std::exchange(line.open, 0);

@@ -21,6 +21,7 @@
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "gateway/core.h"
 #include "gateway/pool.h"
@@ -106,7 +107,8 @@ class Handoff {
     std::function<void()> room_;
     // By the listening socket's name and the endpoint.
     std::map<std::pair<std::string, std::uint64_t>, std::unique_ptr<Line>> lines_;
-    std::vector<Line*> unsent_;
+    std::vector<Line*> unsent_;  // each once: with guests that were given since the last flush...
+    std::vector<Line*> stuck_;   // ...or before it, for whom there was no room
     std::size_t untaken_ = 0;
     std::size_t open_ = 0;
     std::uint64_t table_ = 1;
