@@ -72,7 +72,7 @@ class KeeperLink {
     void ready();
     void hold(const std::string& name, const sys::UniqueFd& fd);
     void release(const std::string& name);
-    // `descriptors`: output, then the child's 3, 4, ..., then cgroup.procs where the body says so.
+    // `descriptors`: output, then the child's 3, 4, ..., then its control group's directory where the body says so.
     void spawn(const keeper::Spawn& body, const keeper::Tail& tail, const std::vector<int>& descriptors);
     void signal(std::uint64_t id, int signal, bool whole_group);
     void forget(std::uint64_t id);

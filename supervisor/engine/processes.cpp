@@ -181,7 +181,7 @@ Result<void> Processes::start(const model::State& state, const model::Service& s
     }
     if (place) {
         open.cgroup = place->path;
-        descriptors.push_back(place->procs.get());
+        descriptors.push_back(place->directory.get());
         body.has_cgroup = 1;
     }
 

@@ -474,7 +474,7 @@ void Keeper::on_spawn(Master& master, const Message& message, std::vector<sys::U
     spec.nofile = body->nofile;
     spec.raise_nofile = body->keep_hard_nofile == 0;
     spec.parent_death_signal = SIGTERM;
-    if (body->has_cgroup != 0) spec.cgroup_procs = descriptors.back().get();
+    if (body->has_cgroup != 0) spec.cgroup = descriptors.back().get();
     spec.descriptors = {null_.get(), descriptors[0].get(), descriptors[0].get()};
     for (std::size_t i = 1; i < descriptors.size() - body->has_cgroup; ++i) spec.descriptors.push_back(descriptors[i].get());
 

@@ -43,7 +43,7 @@ struct ListHeld { static constexpr std::uint16_t type = 6; std::uint32_t unused 
 // A page of children with an id greater than `after`.
 struct ListChildren { static constexpr std::uint16_t type = 7; std::uint64_t after = 0; };
 // Owner: start a program. Tail: path, directory, arguments, environment. Descriptors: output (1 and 2),
-// then 3, 4, ..., then cgroup.procs where has_cgroup is set.
+// then 3, 4, ..., then the directory of its control group where has_cgroup is set.
 struct Spawn {
     static constexpr std::uint16_t type = 8;
     std::uint64_t id = 0;

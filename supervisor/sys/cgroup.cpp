@@ -216,9 +216,8 @@ Result<Cgroups::Place> Cgroups::make(const std::string& name, std::uint64_t memo
         static_cast<void>(remove(path));
         return context(limited.error());
     }
-    Place place{UniqueFd(::open((path + "/cgroup.procs").c_str(), O_WRONLY | O_CLOEXEC)), path};
-    if (!place.procs.valid())
-        return context(Error::system("open " + path + "/cgroup.procs", errno));
+    Place place{UniqueFd(::open(path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC)), path};
+    if (!place.directory.valid()) return context(Error::system("open " + path, errno));
     return place;
 }
 

@@ -54,8 +54,8 @@ class Cgroups {
     const std::string& base() const { return base_; }
 
     struct Place {
-        UniqueFd procs;    // for SpawnSpec::cgroup_procs
-        std::string path;  // for kill() and remove()
+        UniqueFd directory;  // for SpawnSpec::cgroup
+        std::string path;    // for kill() and remove()
     };
     // A group of this name, unique for each start; 0: no limit. One left over is used again if no
     // process lives in it. An error where a limit is asked for and cannot be set: then nothing is

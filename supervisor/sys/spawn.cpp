@@ -46,19 +46,19 @@ struct Failure {
 
 // As vfork, but the child has its parent's table of descriptors, which it copies itself as far as it needs
 // it: a keeper holds thousands, and to copy and close them took longer than all else. And it is born in the
-// control group of this directory, if valid: moving there later waits for a grace period of the kernel's
+// control group of this directory, if there is one: moving there later waits for a grace period of the kernel's
 // (5 to 20 ms). It runs `child`, which does not return, on a stack of its own, as glibc has no call that
 // would keep the two apart on one. -1 where that cannot be done.
-long vfork_sharing(const UniqueFd& cgroup, void (*child)(void*), void* context) {
+long vfork_sharing(int cgroup, void (*child)(void*), void* context) {
     alignas(16) static std::array<char, 64UL * 1024> stack;
     clone_args arguments{};
     arguments.flags = CLONE_VM | CLONE_VFORK | CLONE_FILES;
     arguments.exit_signal = SIGCHLD;
     arguments.stack = reinterpret_cast<std::uint64_t>(stack.data());
     arguments.stack_size = stack.size();
-    if (cgroup.valid()) {
+    if (cgroup >= 0) {
         arguments.flags |= CLONE_INTO_CGROUP;
-        arguments.cgroup = static_cast<std::uint64_t>(cgroup.get());
+        arguments.cgroup = static_cast<std::uint64_t>(cgroup);
     }
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
     static_cast<void>(child);  // they know of no second stack
@@ -100,16 +100,6 @@ long vfork_sharing(const UniqueFd& cgroup, void (*child)(void*), void* context) 
 #endif
 }
 
-// The directory that an open cgroup.procs is in; invalid: unknown.
-UniqueFd directory_of(int procs) {
-    if (procs < 0) return {};
-    std::array<char, 4096> target{};
-    const ssize_t length = ::readlink(fmt::format("/proc/self/fd/{}", procs).c_str(), target.data(), target.size() - 1);
-    if (length <= 0) return {};
-    const std::string path(target.data(), static_cast<std::size_t>(length));
-    return UniqueFd(::open(path.substr(0, path.rfind('/')).c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-}
-
 // What the child has at its birth.
 struct Birth {
     bool entered = false;  // its cgroup
@@ -120,7 +110,7 @@ struct Birth {
 // which runs the parent's atexit handlers in the shared memory, and loses the error of execve.
 struct VforkLauncher : posix::default_launcher {
     // Where the child is to be born, if that can be done; EnterCgroup then has nothing left to do.
-    UniqueFd cgroup;
+    int cgroup = -1;
     Birth* birth = nullptr;
 
     template <class... Inits>
@@ -133,7 +123,7 @@ struct VforkLauncher : posix::default_launcher {
             }
             ::_exit(127);
         };
-        *birth = {cgroup.valid(), true};
+        *birth = {cgroup >= 0, true};
         pid = static_cast<int>(vfork_sharing(cgroup, [](void* context) { (*static_cast<decltype(child)*>(context))(); }, &child));
         if (pid < 0) {
             *birth = {};
@@ -159,9 +149,13 @@ struct Step {
 
 struct EnterCgroup : Step<EnterCgroup> {
     static constexpr const char* name = "enter its cgroup";
-    int procs;
+    int cgroup;
     const Birth& birth;
-    bool prepare() const { return procs < 0 || birth.entered || ::write(procs, "0", 1) == 1; }
+    bool prepare() const {
+        if (cgroup < 0 || birth.entered) return true;
+        const int processes = ::openat(cgroup, "cgroup.procs", O_WRONLY | O_CLOEXEC);
+        return processes >= 0 && ::write(processes, "0", 1) == 1;
+    }
 };
 
 struct OwnGroup : Step<OwnGroup> {
@@ -299,10 +293,10 @@ Result<Spawned> spawn(const SpawnSpec& spec) {
     Birth birth;
     VforkLauncher launcher;
     launcher.env = variables.data();
-    launcher.cgroup = directory_of(spec.cgroup_procs);
+    launcher.cgroup = spec.cgroup;
     launcher.birth = &birth;
     // The limits after the descriptors: a program's own may be lower than the numbers they have here.
-    const int pid = launcher.launch(program, arguments.data(), failure, EnterCgroup{{failure}, spec.cgroup_procs, birth},
+    const int pid = launcher.launch(program, arguments.data(), failure, EnterCgroup{{failure}, spec.cgroup, birth},
                                     OwnGroup{{failure}}, BindDescriptors{{failure}, above, spec, birth}, SetLimits{{failure}, spec},
                                     DropCredentials{{failure}, spec}, ChangeDirectory{{failure}, spec},
                                     WriteListenPid{{failure}, digits}, Signals{{failure}, spec.parent_death_signal, ::getpid()});

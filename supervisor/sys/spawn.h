@@ -25,7 +25,7 @@ struct SpawnSpec {
     // The child's descriptors 0, 1, 2, ... in this order; a repeated one is shared. It has no others.
     std::vector<int> descriptors;
     int image = -1;          // executed instead of `path`, and kept open in the child, so a script works
-    int cgroup_procs = -1;   // an open cgroup.procs
+    int cgroup = -1;         // the directory of its control group
     std::uint32_t uid = unchanged_id;
     std::uint32_t gid = unchanged_id;
     std::vector<std::uint32_t> groups;  // used with uid

@@ -112,7 +112,7 @@ TEST_F(FakeTest, AMasterFindsTheBaseOfTheOneBeforeIt) {
     auto place = groups.make("web/1.7", 256 * 1024 * 1024, 0.5);
     ASSERT_TRUE(place) << place.error().message();
     EXPECT_EQ(place->path, path);
-    EXPECT_TRUE(place->procs.valid());
+    EXPECT_TRUE(place->directory.valid());
     EXPECT_EQ(read_file(path + "/memory.max"), "268435456");
     EXPECT_EQ(read_file(path + "/cpu.max"), "50000 100000");
     ASSERT_TRUE(groups.make("web/1.7", 0, 0));
@@ -205,10 +205,11 @@ struct KernelTest : testing::Test {
     std::string root;
 };
 
-pid_t start_sleeper(const UniqueFd& procs) {
+pid_t start_sleeper(const UniqueFd& directory) {
     const pid_t child = ::fork();
     if (child != 0) return child;
-    if (::write(procs.get(), "0", 1) != 1) ::_exit(1);
+    const int procs = ::openat(directory.get(), "cgroup.procs", O_WRONLY | O_CLOEXEC);
+    if (::write(procs, "0", 1) != 1) ::_exit(1);
     if (::fork() == 0) ::setsid();  // a grandchild that has left the process group
     for (;;) ::pause();
 }
@@ -220,7 +221,7 @@ TEST_F(KernelTest, AnInstanceIsKilledWithAllItForkedAndItsGroupRemoved) {
     if (groups.base().empty()) GTEST_SKIP() << groups.status();
     auto place = groups.make("web/1.1", 0, 0);
     ASSERT_TRUE(place) << place.error().message();
-    const pid_t child = start_sleeper(place->procs);
+    const pid_t child = start_sleeper(place->directory);
     while (read_words(place->path + "/cgroup.procs")->size() < 2) ::usleep(1'000);
     const auto busy = groups.remove(place->path);
     ASSERT_FALSE(busy);
@@ -275,6 +276,14 @@ TEST_F(KernelTest, WhatADeadKeeperLeftIsRemovedAndALivingOnesIsNot) {
     EXPECT_TRUE(fs::exists(root + "/baton-x"));
 }
 
+struct MountPoint {
+    std::string folder;
+    ~MountPoint() {
+        ::umount2(folder.c_str(), MNT_DETACH);
+        fs::remove(folder);
+    }
+};
+
 // A container's view: a cgroup namespace and a mount of its own, with a controller that v1 does not
 // have.
 std::string play_container(const std::string& root, bool with_stranger) {
@@ -283,6 +292,7 @@ std::string play_container(const std::string& root, bool with_stranger) {
     if (::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) return "skip";
     std::string folder = testing::TempDir() + "cgroup-XXXXXX";
     if (::mkdtemp(folder.data()) == nullptr) return "no folder";
+    const MountPoint removed{folder};
     if (::mount("cgroup2", folder.c_str(), "cgroup2", 0, nullptr) != 0) return "skip";
     write_file("/proc/self/comm", "baton");
     CgroupSurroundings surroundings;
@@ -307,7 +317,7 @@ std::string play_container(const std::string& root, bool with_stranger) {
         return "controllers are not enabled";
     const auto place = groups.make("web/1.1", 0, 0);
     if (!place) return place.error().message();
-    const pid_t sleeper = start_sleeper(place->procs);
+    const pid_t sleeper = start_sleeper(place->directory);
     while (read_words(place->path + "/cgroup.procs")->size() < 2) ::usleep(1'000);
     // The next master is born in the leaf.
     write_file(parts, "0::/baton-supervisor\n");
@@ -319,8 +329,6 @@ std::string play_container(const std::string& root, bool with_stranger) {
     ::waitpid(sleeper, nullptr, 0);
     for (int i = 0; i < 2'000 && !groups.remove(place->path); ++i) ::usleep(1'000);
     if (fs::exists(place->path)) return "its group stays";
-    ::umount2(folder.c_str(), MNT_DETACH);
-    fs::remove(folder);
     return "";
 }
 
