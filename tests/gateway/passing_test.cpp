@@ -58,6 +58,19 @@ class Passing : public testing::Test {
         taker_.emplace(std::move(pair->second));
     }
     void send(const std::string& bytes, const std::vector<int>& descriptors) { ASSERT_TRUE(sys::send_message(channel_, bytes, descriptors)); }
+    // Clients that wait for an instance, each from the listener that `name` says of its number.
+    template <class Name>
+    static std::vector<Ends> add_clients(Giver& giver, int count, Name name) {
+        std::vector<Ends> clients;
+        for (int i = 0; i < count; ++i) {
+            clients.push_back(stream());
+            Passed passed;
+            passed.client.stream = Stream(std::move(clients.back().theirs));
+            passed.listener = name(i);
+            giver.add(std::move(passed));
+        }
+        return clients;
+    }
     // Both of its descriptors lead here.
     Passed relaying(Ends& client, Ends& upstream, const std::string& listener) {
         Passed passed;
@@ -137,14 +150,7 @@ TEST_F(Passing, BytesAndFlagsArriveWhole) {
 
 TEST_F(Passing, NothingIsLostWhenTheOtherSideIsSlow) {
     Giver giver(std::move(channel_), 5);
-    std::vector<Ends> clients;
-    for (int i = 0; i < 300; ++i) {
-        clients.push_back(stream());
-        Passed passed;
-        passed.client.stream = Stream(std::move(clients.back().theirs));
-        passed.listener = std::string(10'000, 'p') + std::to_string(i);
-        giver.add(std::move(passed));
-    }
+    const std::vector<Ends> clients = add_clients(giver, 300, [](int i) { return std::string(10'000, 'p') + std::to_string(i); });
     bool was_full = false;
     int arrived = 0;
     while (arrived < 300) {
@@ -367,14 +373,7 @@ TEST_F(Passing, AsMuchAsAConnectionMayHoldArrives) {
 
 TEST_F(Passing, WhatIsRefusedIsTheGiversAgain) {
     Giver giver(std::move(channel_), 5);
-    std::vector<Ends> clients;
-    for (int i = 0; i < 5; ++i) {
-        clients.push_back(stream());
-        Passed passed;
-        passed.client.stream = Stream(std::move(clients.back().theirs));
-        passed.listener = std::to_string(i);
-        giver.add(std::move(passed));
-    }
+    const std::vector<Ends> clients = add_clients(giver, 5, [](int i) { return std::to_string(i); });
     ASSERT_EQ(giver.flush(), Giver::Flushed::all);
     for (int i = 0; i < 4; ++i) ASSERT_TRUE(*taker_->take());
     const auto answer = [&](PassedAnswer told, std::size_t size = sizeof(PassedAnswer)) {
@@ -401,13 +400,7 @@ TEST_F(Passing, WhatIsRefusedIsTheGiversAgain) {
 // What it has confirmed before is gone with it; that is read although it left something unread.
 TEST_F(Passing, ATakerThatDiesLeavesWhatItHasNotConfirmed) {
     Giver giver(std::move(channel_), 5);
-    std::vector<Ends> clients;
-    for (int i = 0; i < 5; ++i) {
-        clients.push_back(stream());
-        Passed passed;
-        passed.client.stream = Stream(std::move(clients.back().theirs));
-        giver.add(std::move(passed));
-    }
+    const std::vector<Ends> clients = add_clients(giver, 5, [](int) { return std::string(); });
     ASSERT_EQ(giver.flush(), Giver::Flushed::all);
     for (int i = 0; i < 2; ++i) ASSERT_TRUE(*taker_->take());
     ASSERT_EQ(*taker_->confirm(), 2U);

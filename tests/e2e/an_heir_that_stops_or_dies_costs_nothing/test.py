@@ -94,15 +94,20 @@ def hear(clients, word):
     return f"{cut} of {len(clients)} are cut" if cut else "all"
 
 
-def dies(sandbox):
+def to_an_heir_that_stands_still(sandbox):
+    """What is passed goes nowhere: no more than so many are on their way."""
     baton, config, address = echo(sandbox)
     workers = Workers(baton)
     clients = workers.fill(address, CONNECTIONS)
     assert flows(clients, b"before") == "all"
     workers.stop(workers.heir)
     workers.release(config)
-    # What it passes goes nowhere: no more than so many.
     baton.until(lambda: workers.view(workers.leaving)["open"] == CONNECTIONS - UNDER_WAY, "as many are on their way as may be")
+    return baton, workers, clients
+
+
+def dies(sandbox):
+    baton, workers, clients = to_an_heir_that_stands_still(sandbox)
     for number, client in enumerate(clients):
         client.sendall(b"word %03d" % number)
     answered = []
@@ -136,13 +141,7 @@ def dies(sandbox):
 
 
 def stops_for_a_while(sandbox):
-    baton, config, address = echo(sandbox)
-    workers = Workers(baton)
-    clients = workers.fill(address, CONNECTIONS)
-    assert flows(clients, b"before") == "all"
-    workers.stop(workers.heir)
-    workers.release(config)
-    baton.until(lambda: workers.view(workers.leaving)["open"] == CONNECTIONS - UNDER_WAY, "as many are on their way as may be")
+    baton, workers, clients = to_an_heir_that_stands_still(sandbox)
     workers.heir.kill(signal.SIGCONT)
     workers.await_end()
     assert workers.view(workers.heir)["taken"] == CONNECTIONS

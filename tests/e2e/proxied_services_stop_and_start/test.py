@@ -32,14 +32,18 @@ def serves(baton, address):
     assert listener["sockets"] == 1, listener
 
 
+def stop_and_start(baton, address, replicas=1, service="web"):
+    baton.run("stop", service)
+    refused(baton, address)
+    baton.run("start", service)
+    baton.await_ready("web", replicas)
+    serves(baton, address)
+
+
 def by_command(sandbox):
     baton, _, address = sandbox.proxied(replicas=2, upstream="socket")
     for _ in range(2):
-        baton.run("stop", "web")
-        refused(baton, address)
-        baton.run("start", "web")
-        baton.await_ready("web", 2)
-        serves(baton, address)
+        stop_and_start(baton, address, replicas=2)
     baton.run("upgrade", "--soak", "0s")
     serves(baton, address)
     baton.stop()
@@ -51,11 +55,7 @@ def a_unix_path(sandbox):
     config.service("web", [SERVER], delivery="proxy", upstream="port")
     baton = sandbox.supervisor(config)
     baton.await_ready("web", 1)
-    baton.run("stop", "web")
-    refused(baton, address)
-    baton.run("start", "web")
-    baton.await_ready("web", 1)
-    serves(baton, address)
+    stop_and_start(baton, address)
     baton.stop()
 
 
@@ -78,11 +78,7 @@ def with_what_it_depends_on(sandbox):
     config.service("web", [SERVER], delivery="proxy", upstream="port", depends_on=["db"])
     baton = sandbox.supervisor(config)
     baton.await_ready("web", 1)
-    baton.run("stop", "db")
-    refused(baton, address)
-    baton.run("start", "db")
-    baton.await_ready("web", 1)
-    serves(baton, address)
+    stop_and_start(baton, address, service="db")
     baton.stop()
 
 
