@@ -31,6 +31,7 @@ class DescriptorSink final : public spdlog::sinks::base_sink<spdlog::details::nu
         close_file();
         descriptor_ = opened;
         path_ = path;
+        torn_ = false;
         return {};
     }
     const std::string& path() const { return path_; }
@@ -42,24 +43,35 @@ class DescriptorSink final : public spdlog::sinks::base_sink<spdlog::details::nu
     }
     void sink_it_(const spdlog::details::log_msg& message) override {
         spdlog::memory_buf_t line;
+        // The disk was full in the middle of the last one: this one does not go on there.
+        if (torn_) line.push_back('\n');
         formatter_->format(message, line);
+        const std::size_t left = write(line);
+        if (left == 0) torn_ = false;
+        else if (left < line.size()) torn_ = line.data()[line.size() - left - 1] != '\n';
+    }
+
+    // The bytes that there was no room for.
+    std::size_t write(const spdlog::memory_buf_t& line) const {
         const char* at = line.data();
         std::size_t left = line.size();
         while (left > 0) {
             // A pipe or a terminal that nobody reads would hold up everything: what does not fit is dropped.
             pollfd room{descriptor_, POLLOUT, 0};
-            if (::poll(&room, 1, 0) != 1 || (room.revents & POLLOUT) == 0) return;
+            if (::poll(&room, 1, 0) != 1 || (room.revents & POLLOUT) == 0) break;
             const ssize_t written = ::write(descriptor_, at, std::min<std::size_t>(left, PIPE_BUF));
             if (written < 0 && errno == EINTR) continue;
-            if (written <= 0) return;
+            if (written <= 0) break;
             at += written;
             left -= static_cast<std::size_t>(written);
         }
+        return left;
     }
     void flush_() override {}
 
     int descriptor_ = STDERR_FILENO;
     std::string path_;
+    bool torn_ = false;  // what is there ends in the middle of a line
 };
 
 constexpr std::array levels{spdlog::level::trace, spdlog::level::debug, spdlog::level::info,

@@ -266,6 +266,7 @@ class Loading {
             const model::ListenerSpec& listener = draft_.configuration.listeners[i];
             ask_readable(host, i);
             if (!host.address || listener.address.host.empty()) continue;  // it was bad, and is reported
+            if (is_to_be_made(listener.address)) continue;
             const auto answer = host.address(listener);
             if (!answer) report_.problem(draft_.listeners[i].address, answer.error().message());
         }
@@ -274,6 +275,11 @@ class Loading {
             if (!answer) report_.problem(draft_.plugin_directories, "plugins.directories: " + answer.error().message());
         }
         for (std::size_t i = 0; i < draft_.services.size(); ++i) ask_balance(host, i);
+        ask_entrance(host);
+        const auto& services = draft_.configuration.services;
+        if (host.ports && std::any_of(services.begin(), services.end(), model::binds_port)) {
+            if (std::string remark = host.ports(); !remark.empty()) report_.notice(std::move(remark));
+        }
         if (!host.user) return;
         ask_user(host, draft_.configuration.supervisor.user, draft_.supervisor_user, "supervisor");
         for (std::size_t i = 0; i < draft_.services.size(); ++i) {
@@ -313,6 +319,40 @@ class Loading {
         auto place = keys.find(where + (service.balance.options.empty() ? ".strategy" : ".options"));
         if (place == keys.end()) place = keys.find(where + ".strategy");
         if (place != keys.end()) report_.problem(place->second, fmt::format("{}: {}", where, answer.error().message()));
+    }
+
+    // A unix socket in a folder that is not there yet, and that the supervisor makes when it starts.
+    bool is_to_be_made(const model::Address& address) const {
+        namespace fs = std::filesystem;
+        std::error_code ec;
+        const fs::path folder = fs::path(address.host).parent_path();
+        if (address.family != model::Family::unix_path || fs::exists(folder, ec)) return false;
+        const model::SupervisorSpec& own = draft_.configuration.supervisor;
+        std::vector<fs::path> made{own.runtime_dir, own.state_dir, fs::path(own.pid_file).parent_path(), fs::path(own.admin_socket).parent_path()};
+        if (!own.log.file.empty()) made.push_back(fs::path(own.log.file).parent_path());
+        return std::find(made.begin(), made.end(), folder) != made.end();
+    }
+
+    // The workers reach hidden sockets, and programs their notify sockets, through files below runtime_dir.
+    void ask_entrance(const HostChecks& host) {
+        if (!host.entrance) return;
+        const model::SupervisorSpec& own = draft_.configuration.supervisor;
+        std::map<std::string, std::string> users;  // and what for
+        for (const model::ServiceSpec& service : draft_.configuration.services) {
+            const bool notifies = service.readiness.type == model::ProbeType::notify || service.startup.type == model::ProbeType::notify || service.liveness.type == model::ProbeType::notify;
+            const std::string name = "service." + key_text(service.name);
+            if (has_hidden_sockets(service)) users.emplace(own.user, fmt::format("the workers reach {} through it", name));
+            if (notifies) users.emplace(service.user, fmt::format("{} says through it that it is ready", name));
+        }
+        users.erase("");
+        const bool by_default = own.runtime_dir == default_supervisor(draft_.configuration.prefix).runtime_dir;
+        const Place place = by_default ? draft_.supervisor_user : draft_.runtime_dir;
+        for (const auto& [user, purpose] : users) {
+            const auto answer = host.entrance(own.runtime_dir, user);
+            if (answer) continue;
+            report_.problem(place, fmt::format("supervisor.runtime_dir = {}: {}, and {}: let that user in (chmod o+x), or choose another runtime_dir",
+                                               in_quotes(own.runtime_dir), answer.error().message(), purpose));
+        }
     }
 
     void ask_user(const HostChecks& host, const std::string& name, Place place, const std::string& where) {

@@ -40,6 +40,11 @@ struct HostChecks {
     std::function<std::vector<std::string>(const std::vector<std::string>& directories, const std::set<std::string>& wanted)> balancers;
     // Whether a balancer that it has named can be used, with these options. Asked where a worker picks by it.
     std::function<Result<void>(const model::BalanceSpec& balance)> balance;
+    // Whether this user can enter the folder, and all those above it. Asked about runtime_dir, where something of
+    // this configuration is reached by a file below it.
+    std::function<Result<void>(const std::string& folder, const std::string& user)> entrance;
+    // What is to be known of the ports that are given to programs; empty: nothing. Asked where one binds a port.
+    std::function<std::string()> ports;
 };
 
 // The balancers that ship.

@@ -13,8 +13,10 @@
 #include <fmt/core.h>
 
 #include "base/limits.h"
+#include "base/listing.h"
 #include "config/difference.h"
 #include "config/load.h"
+#include "engine/host_answers.h"
 #include "engine/trial.h"
 #include "gateway/tls.h"
 #include "model/codec.h"
@@ -28,19 +30,7 @@ using model::UpgradePhase;
 
 namespace {
 
-constexpr const char* admin_socket_name = "admin";
 constexpr std::size_t configuration_bytes = 16 * 1024 * 1024;
-
-LogLevel level_of(model::LogLevelName name) {
-    switch (name) {
-        case model::LogLevelName::trace: return LogLevel::trace;
-        case model::LogLevelName::debug: return LogLevel::debug;
-        case model::LogLevelName::info: return LogLevel::info;
-        case model::LogLevelName::warning: return LogLevel::warning;
-        case model::LogLevelName::error: return LogLevel::error;
-    }
-    return LogLevel::info;
-}
 
 }  // namespace
 
@@ -49,6 +39,7 @@ config::HostChecks Engine::host_checks() {
     config::HostChecks host;
     host.readable = sys::test_readable;
     host.credentials = gateway::credentials_check;
+    answer_for_host(host);
     plugins_->answer(host);
     return host;
 }
@@ -90,8 +81,16 @@ bool Engine::start(const std::function<Start(const std::vector<std::string>&)>& 
     const bool replacement = greeting_.incarnation > 0;
     if (!(replacement ? recall_configuration() : load_configuration())) return false;
     // A replacement finds what it needs, or does without: a full disk must not keep it from going on.
-    if (!make_folders() && !replacement) return false;
-    open_log();
+    if (auto made = make_folders(); !made) {
+        log_.error("{}", made.error().message());
+        if (!replacement) return false;
+    }
+    if (auto opened = open_log(); !opened) {
+        // A daemon has lost its terminal when it is ready, and would have no log at all.
+        const bool daemon = std::getenv("BATON_DAEMON") != nullptr;
+        log_.error("{}{}", opened.error().message(), daemon ? "; a daemon needs one" : "; the log stays where it was");
+        if (daemon) return false;
+    }
 
     auto held = role() == Role::trial ? link_.fetch_held() : Result<std::map<std::string, sys::UniqueFd>>(std::map<std::string, sys::UniqueFd>());
     if (held) keep_paths(*held);
@@ -136,14 +135,14 @@ bool Engine::start(const std::function<Start(const std::vector<std::string>&)>& 
 
 bool Engine::load_configuration() {
     config::Loaded loaded = config::load(start_.file, start_.prefix, host_checks());
-    std::string all;
+    std::vector<std::string> problems;
     for (const config::Problem& problem : loaded.problems) {
         // As -t prints them, so that an editor finds the place.
-        std::fprintf(stderr, "%s\n", config::to_string(problem).c_str());
-        all += (all.empty() ? "" : "; ") + config::to_string(problem);
+        problems.push_back(config::to_string(problem));
+        std::fprintf(stderr, "%s\n", problems.back().c_str());
     }
-    if (!loaded.problems.empty()) {
-        if (role() == Role::trial) link_.tell(greeting_.incumbent, "configuration: " + all);
+    if (!problems.empty()) {
+        if (role() == Role::trial) link_.tell(greeting_.incumbent, "configuration: " + in_one_sentence(problems));
         return false;
     }
     for (const std::string& notice : loaded.notices) log_.info("{}", notice);
@@ -179,35 +178,12 @@ bool Engine::had_handed_over() const {
     return note && (note->phase == UpgradePhase::handed || note->phase == UpgradePhase::committed);
 }
 
-bool Engine::make_folders() {
-    namespace fs = std::filesystem;
-    const model::SupervisorSpec& own = configuration_->supervisor;
-    std::vector<fs::path> folders{own.runtime_dir, own.state_dir, fs::path(own.pid_file).parent_path(), fs::path(own.admin_socket).parent_path()};
-    if (!own.log.file.empty()) folders.push_back(fs::path(own.log.file).parent_path());
-    folders.push_back(fs::path(own.runtime_dir) / "notify");
-    folders.push_back(fs::path(own.runtime_dir) / "upstream");
-    for (const fs::path& folder : folders) {
-        std::error_code ec;
-        if (!folder.empty()) fs::create_directories(folder, ec);
-        if (!ec) continue;
-        log_.error("create folder {}: {}", folder.string(), ec.message());
-        return false;
-    }
-    // Programs of other users reach their notify sockets by name, and list nothing.
-    for (const char* folder : {"/notify", "/upstream"}) ::chmod((own.runtime_dir + folder).c_str(), 0711);
-    return true;
-}
-
-void Engine::open_log() {
-    const model::LogSpec& log = configuration_->supervisor.log;
-    const auto format = log.format == model::LogFormatName::json ? LogFormat::json : LogFormat::text;
-    if (auto opened = log_.open(log.file, format, level_of(log.level)); !opened) log_.error("{}; the log stays where it was", opened.error().message());
-}
-
 void Engine::beat() {
     link_.beat();
     events_.flush();
-    // A disk that was full then; during an upgrade the file is the upgrade's.
+    listen_to_keeper();
+    tend_files();
+    // A disk that was full then, or somebody removed it; during an upgrade the file is the upgrade's.
     if (pid_file_lags_ && succession_->upgrade().phase == UpgradePhase::idle && pid_file_->write()) {
         pid_file_lags_ = false;
         log_.info("the pid file names this master now");
@@ -261,8 +237,7 @@ boost::asio::awaitable<void> Engine::prove() {
         trial_problems_ = std::move(failures);
     }
     if (!trial_problems_.empty()) {
-        std::string all;
-        for (const std::string& problem : trial_problems_) all += (all.empty() ? "" : "; ") + problem;
+        const std::string all = in_one_sentence(trial_problems_);
         log_.error("this generation cannot serve: {}", all);
         link_.tell(greeting_.incumbent, all);
         leave(1);
@@ -279,7 +254,8 @@ void Engine::become_owner() {
     auto held = link_.fetch_held();
     // A replacement of the owner goes on; every other way to ownership brings one's own configuration.
     const bool go_on = std::exchange(goes_on_, false);
-    auto taken = held ? runner_->take_over(*held, go_on ? nullptr : &*configuration_, greeting_.generation) : Result<void>(held.error());
+    const auto locked = held ? lock_state(*held) : Result<void>();
+    auto taken = !locked ? locked : held ? runner_->take_over(*held, go_on ? nullptr : &*configuration_, greeting_.generation) : Result<void>(held.error());
     if (!taken) {
         tell_starter(taken.error().message());
         if (role() == Role::owner && !incumbent()) link_.tell(greeting_.others.begin()->first, taken.error().message());
@@ -340,26 +316,6 @@ void Engine::tell_starter(std::string why) {
     if (!configuration_->supervisor.log.file.empty()) std::fprintf(stderr, "batond: %s\n", why.c_str());
 }
 
-Result<void> Engine::serve_admin(std::map<std::string, sys::UniqueFd> held) {
-    const auto found = held.find(admin_socket_name);
-    if (found != held.end()) {
-        admin_ = std::move(found->second);
-    } else {
-        model::ListenerSpec spec;
-        spec.name = "admin";
-        spec.address = {model::Family::unix_path, configuration_->supervisor.admin_socket, 0};
-        spec.backlog = 128;
-        auto opened = sys::open_listener(spec, sys::Sharing::single, true, 0666);  // who may ask is decided by peer credentials
-        if (!opened) return opened.error();
-        admin_ = std::move(*opened);
-        link_.hold(admin_socket_name, admin_);
-    }
-    std::map<std::string, sys::UniqueFd*> sockets{{admin_socket_name, &admin_}};
-    if (trial_.valid()) sockets[trial_socket_name] = &trial_;
-    hooks_.serve(sockets);
-    return {};
-}
-
 void Engine::give_up(bool still_owner) {
     if (!runner_->active()) return;
     auto memory = sys::sealed_memory("baton-old", model::encode(runner_->state().configuration));
@@ -416,7 +372,10 @@ void Engine::on_master_started(std::uint32_t generation, std::int32_t pid, const
 void Engine::on_master_ready(std::uint32_t generation) { succession_->handle(plan::CandidateReady{generation}); }
 
 void Engine::on_master_gone(std::uint32_t generation, int status, bool left) {
-    master_gone(generation, sys::describe_status(status), left);
+    std::string how = sys::describe_status(status);
+    // A batond takes its leave before it ends well.
+    if (status == 0 && !left && generation > greeting_.generation) how += " and has said nothing to the keeper: is it a batond?";
+    master_gone(generation, std::move(how), left);
 }
 
 void Engine::master_gone(std::uint32_t generation, std::string how, bool left) {
@@ -441,7 +400,7 @@ void Engine::commit_to_keeper() {
     link_.release(old_configuration_name);
     std::remove((configuration_->supervisor.admin_socket + ".trial").c_str());
     trial_.reset();
-    if (runner_->active()) hooks_.serve({{admin_socket_name, &admin_}});
+    if (runner_->active()) serve_sockets();
 }
 
 void Engine::on_told(std::uint32_t generation, const std::string& text) {
@@ -540,9 +499,10 @@ std::vector<std::string> Engine::reload() {
     const model::SupervisorSpec present = configuration_->supervisor;
     configuration_ = std::move(loaded.configuration);
     keep_paths(present);
-    open_log();
+    if (auto opened = open_log(); !opened) log_.error("{}; the log stays where it was", opened.error().message());
     for (const std::string& sentence : difference.describe()) log_.info("reload: {}", sentence);
     events_.announce("reload.done", "configuration", difference.empty() ? "nothing differs" : "in force", false);
+    tell_removed_files();
     manager_->reloading();
     for (const std::string& refusal : plugins_->refusals()) log_.warning("{}", refusal);
     runner_->bring(*configuration_);

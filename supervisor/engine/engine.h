@@ -63,6 +63,8 @@ class Engine final : public KeeperNews {
     const model::Configuration& configuration() const { return *configuration_; }
     const std::vector<std::string>& trial_problems() const { return trial_problems_; }
     Millis started() const { return started_; }
+    // How long the keeper has been silent for; 0: it answers.
+    Millis keeper_silence() const;
     Log& log() { return log_; }
     boost::asio::io_context& context() { return context_; }
     // Empty: the file's configuration is in force. Otherwise every reason why nothing has changed.
@@ -91,8 +93,8 @@ class Engine final : public KeeperNews {
     bool load_configuration();
     config::HostChecks host_checks();
     bool recall_configuration();
-    bool make_folders();
-    void open_log();
+    Result<void> make_folders();
+    Result<void> open_log();
     void begin_trial(Result<std::map<std::string, sys::UniqueFd>> held);
     bool had_handed_over() const;
     void clear_away(const std::map<std::string, sys::UniqueFd>& held);
@@ -112,6 +114,14 @@ class Engine final : public KeeperNews {
     void signal(int number, bool to_all);
     void beat();
     bool incumbent() const;
+    // What has to be there as long as this runs.
+    Result<void> lock_state(const std::map<std::string, sys::UniqueFd>& held);
+    Result<void> open_admin();
+    void serve_sockets();
+    void tend_files();
+    Result<void> make_again();
+    void tell_removed_files();
+    void listen_to_keeper();
 
     boost::asio::io_context& context_;
     Log& log_;
@@ -136,7 +146,9 @@ class Engine final : public KeeperNews {
     bool ready_ = false;
     bool leaving_ = false;
     bool goes_on_ = false;  // with the state as it is, not with its own configuration
-    bool pid_file_lags_ = false;  // it could not be written
+    bool pid_file_lags_ = false;  // it could not be written, or was removed
+    bool keeper_silent_ = false;  // it was told of
+    std::string file_trouble_;    // the last that was told of
 };
 
 }  // namespace baton::engine

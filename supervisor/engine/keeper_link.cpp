@@ -1,5 +1,6 @@
 #include "engine/keeper_link.h"
 
+#include <algorithm>
 #include <cerrno>
 
 #include <boost/asio/post.hpp>
@@ -8,6 +9,7 @@
 #include "base/limits.h"
 #include "base/time.h"
 #include "sys/process.h"
+#include "sys/unread.h"
 
 namespace baton::engine {
 
@@ -218,7 +220,15 @@ void KeeperLink::send(const std::string& bytes, const std::vector<int>& descript
     if (lost_ && news_ != nullptr) boost::asio::post(context_, [this] { news_->on_keeper_lost(); });
 }
 
-void KeeperLink::beat() { send(pack(keeper::Beat{})); }
+void KeeperLink::beat() {
+    sys::UniqueFd borrowed(channel_.valid() ? channel_.get() : readable_.native_handle());
+    const bool behind = sys::unread(borrowed) > 0;
+    static_cast<void>(borrowed.release());
+    if (!behind) unread_since_ = never;
+    if (behind) unread_since_ = std::min(unread_since_, monotonic_now());
+    if (!behind) send(pack(keeper::Beat{}));
+}
+Millis KeeperLink::silence() const { return unread_since_ == never ? 0 : monotonic_now() - unread_since_; }
 void KeeperLink::ready() { send(pack(keeper::Ready{})); }
 void KeeperLink::hold(const std::string& name, const sys::UniqueFd& fd) {
     send(pack(keeper::Hold{}, fence_, Tail().add(name)), {fd.get()});

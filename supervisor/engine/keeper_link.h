@@ -14,6 +14,7 @@
 #include <boost/asio/posix/stream_descriptor.hpp>
 
 #include "base/result.h"
+#include "base/time.h"
 #include "keeper/message.h"
 #include "model/events.h"
 #include "sys/channel.h"
@@ -68,7 +69,10 @@ class KeeperLink {
     Result<std::vector<model::KnownChild>> fetch_children();
 
     void set_fence(std::uint32_t fence) { fence_ = fence; }
+    // From time to time. Not while the keeper has not read what was sent before: it hears that when it does.
     void beat();
+    // How long the keeper has left something unread, as far as beats could tell: it is stopped, or hangs.
+    Millis silence() const;
     void ready();
     void hold(const std::string& name, const sys::UniqueFd& fd);
     void release(const std::string& name);
@@ -101,6 +105,7 @@ class KeeperLink {
     std::deque<sys::Received> aside_;
     std::uint32_t fence_ = 0;
     bool lost_ = false;
+    Millis unread_since_ = never;
 };
 
 }  // namespace baton::engine

@@ -329,7 +329,7 @@ Operator::Outcome Operator::upgrade(UpgradeCommand command, Progress progress) {
     while (command.wait) {
         const model::Upgrade& now = engine_.succession().upgrade();
         if (now.phase == UpgradePhase::committed) {
-            progress(progress_of("committed", fmt::format("generation {} is the only one now", now.generation), 100));
+            progress(progress_of("committed", fmt::format("generation {} has taken over for good", now.generation), 100));
             co_return std::nullopt;
         }
         if (now.phase == UpgradePhase::idle) {

@@ -17,7 +17,6 @@ using model::PluginRef;
 namespace {
 
 constexpr const char* built_in = "round_robin";
-constexpr const char* balancer_kind = "baton.balancer/1";
 
 // So many at once as there may be cores for: each is bounded by itself.
 constexpr std::size_t checks_at_once = 4;

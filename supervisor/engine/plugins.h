@@ -22,6 +22,9 @@
 
 namespace baton::engine {
 
+// The kind of plugins that balance.
+inline constexpr const char* balancer_kind = "baton.balancer/1";
+
 class Plugins {
   public:
     // `program`: batond's path; what ships is beside it.

@@ -10,6 +10,7 @@
 #include <fmt/core.h>
 
 #include "base/limits.h"
+#include "base/listing.h"
 #include "model/codec.h"
 #include "plan/instance.h"
 #include "plan/routes.h"
@@ -149,10 +150,9 @@ Result<void> Runner::take_over(std::map<std::string, sys::UniqueFd>& held, const
         log_.warning("captured lines are not kept for `baton logs`: {}", ring.error().message());
     }
     if (own != nullptr) {
-        std::string all;
         // An old master that takes back what it had takes it as it is: only addresses can stand against that.
-        for (const std::string& problem : first ? prepare(*own) : sockets_.prepare(*own)) all += (all.empty() ? "" : "; ") + problem;
-        if (!all.empty()) return failed(all);
+        const auto problems = first ? prepare(*own) : sockets_.prepare(*own);
+        if (!problems.empty()) return failed(in_one_sentence(problems));
     }
     sockets_.hold_all();
     if (own == nullptr) static_cast<void>(processes_.know_users(state_.configuration));

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
 
 #include <unistd.h>
 
@@ -242,14 +243,18 @@ void Sockets::open_for(const ListenerSpec& listener, const InstanceSocket& socke
     if (auto set = steering_->set_socket(socket.place, sockets_.at(name)); !set) log_.error("{}", set.error().message());
 }
 
-void Sockets::open_hidden(const model::State& state, const ListenerSpec& listener, const InstanceSocket& socket) {
+void Sockets::open_hidden(const model::State& state, const ListenerSpec& listener, const Instance& instance, const InstanceSocket& socket) {
     const std::string name = socket_name(socket);
+    const std::string path = plan::hidden_path(state, socket.place);
     const auto existing = sockets_.find(name);
-    if (existing != sockets_.end() && sys::is_listening(existing->second)) return;
+    // One whose file was removed serves only the program that has it already.
+    std::error_code ec;
+    const bool reached = instance.pid != 0 || std::filesystem::exists(path, ec);
+    if (existing != sockets_.end() && reached && sys::is_listening(existing->second)) return;
     if (existing != sockets_.end()) drop(name);
     ListenerSpec hidden = listener;
     hidden.protocol = model::Protocol::tcp;
-    hidden.address = {model::Family::unix_path, plan::hidden_path(state, socket.place), 0};
+    hidden.address = {model::Family::unix_path, path, 0};
     auto opened = sys::open_listener(hidden, sys::Sharing::single, true, 0600);
     if (!opened) return log_.error("{}", opened.error().message());
     if (workers_uid_) {
@@ -280,7 +285,7 @@ void Sockets::settle(const model::State& state, const std::set<std::string>& tou
             for (const InstanceSocket& socket : instance.sockets) {
                 const auto listener = listeners.find(socket.listener);
                 if (listener == listeners.end()) continue;
-                if (socket.hidden) open_hidden(state, *listener->second, socket);
+                if (socket.hidden) open_hidden(state, *listener->second, instance, socket);
                 if (!socket.hidden && steering_) open_for(*listener->second, socket);
             }
         }

@@ -107,7 +107,7 @@ class Sockets {
     }
     Result<void> open_spare(const model::ListenerSpec& listener, bool group);
     void open_for(const model::ListenerSpec& listener, const model::InstanceSocket& socket);
-    void open_hidden(const model::State& state, const model::ListenerSpec& listener, const model::InstanceSocket& socket);
+    void open_hidden(const model::State& state, const model::ListenerSpec& listener, const model::Instance& instance, const model::InstanceSocket& socket);
     void open_shared(const model::State& state, const model::Service& service);
     void close_unused(const model::State& state, const std::function<bool(const std::string&)>& with_workers);
     void publish(const model::State& state, const model::Service& service);

@@ -235,6 +235,8 @@ std::vector<model::NodeView> Operator::nodes() const {
     node.cgroups = engine_.runner().cgroups();
     node.configuration = engine_.configuration().file;
     node.uptime = monotonic_now() - engine_.started();
+    const Millis silence = engine_.keeper_silence();
+    node.keeper = silence == 0 ? "running" : fmt::format("silent for {}s", silence / 1'000);
     return {node};
 }
 
@@ -256,7 +258,14 @@ std::vector<model::WorkerView> Operator::workers() const {
 }
 
 model::StatusView Operator::status() const {
-    return {nodes().front(), generations(), services(), instances(), workers()};
+    model::StatusView view{nodes().front(), generations(), services(), instances(), workers(), {}};
+    for (const model::PluginRef& plugin : engine_.runner().state().gateway.plugins) {
+        if (plugin.quarantined.empty()) continue;
+        for (const std::string& name : plugin.strategies) {
+            view.plugins.push_back({name, balancer_kind, "", plugin.file, "quarantined", plugin.quarantined, ""});
+        }
+    }
+    return view;
 }
 
 }  // namespace baton::engine

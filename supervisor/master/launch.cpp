@@ -14,6 +14,7 @@
 #include "config/load.h"
 #include "config/pid_file.h"
 #include "engine/anchors.h"
+#include "engine/host_answers.h"
 #include "engine/plugins.h"
 #include "gateway/tls.h"
 #include "keeper/keeper.h"
@@ -136,6 +137,7 @@ int test_configuration(const Options& options) {
     };
     host.readable = sys::test_readable;
     host.credentials = gateway::credentials_check;
+    engine::answer_for_host(host);
     engine::Plugins plugins(path_of(""));
     plugins.answer(host);
     const config::Loaded loaded = config::load(options.configuration, options.prefix, host);

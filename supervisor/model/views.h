@@ -118,8 +118,9 @@ struct NodeView {
     std::string cgroups;   // "v2", or "none: why"
     std::string configuration;
     Millis uptime = 0;
+    std::string keeper;  // running, or "silent for 12s": it is stopped or hangs, and nothing can be started
 };
-BOOST_DESCRIBE_STRUCT(NodeView, (), (name, state, keeper_pid, master_pid, generation, version, steering, cgroups, configuration, uptime))
+BOOST_DESCRIBE_STRUCT(NodeView, (), (name, state, keeper_pid, master_pid, generation, version, steering, cgroups, configuration, uptime, keeper))
 
 struct StatusView {
     NodeView node;
@@ -127,8 +128,9 @@ struct StatusView {
     std::vector<ServiceView> services;
     std::vector<InstanceView> instances;
     std::vector<WorkerView> workers;
+    std::vector<PluginView> plugins;  // those in force that are quarantined; /v1/plugins has them all
 };
-BOOST_DESCRIBE_STRUCT(StatusView, (), (node, generations, services, instances, workers))
+BOOST_DESCRIBE_STRUCT(StatusView, (), (node, generations, services, instances, workers, plugins))
 
 struct EventView {
     std::uint64_t number = 0;

@@ -112,14 +112,28 @@ struct VforkLauncher : posix::default_launcher {
     // Where the child is to be born, if that can be done; EnterCgroup then has nothing left to do.
     int cgroup = -1;
     Birth* birth = nullptr;
+    // The paths that the program may be at, tried in this order.
+    const std::vector<const char*>* candidates = nullptr;
+
+    // As execvp: one that this user may not execute does not keep it from those after it. The error to tell.
+    int execute(Arguments arguments) const {
+        int told = ENOENT;
+        for (const char* candidate : *candidates) {
+            if (candidate == nullptr) break;
+            ::execve(candidate, const_cast<char* const*>(arguments), const_cast<char* const*>(env));
+            const bool absent = errno == ENOENT || errno == ENOTDIR || errno == ESTALE || errno == ENODEV || errno == ETIMEDOUT;
+            if (!absent && errno != EACCES) return errno;
+            if (!absent) told = EACCES;
+        }
+        return told;
+    }
 
     template <class... Inits>
     int launch(const std::filesystem::path& program, Arguments arguments, Failure& failure, Inits&&... inits) {
         if (posix::detail::on_setup(*this, program, arguments, inits...)) return -1;
         auto child = [&] {
             if (!posix::detail::on_exec_setup(*this, program, arguments, inits...)) {
-                ::execve(program.c_str(), const_cast<char* const*>(arguments), const_cast<char* const*>(env));
-                failure = {"execute", errno};
+                failure = {"execute", execute(arguments)};
             }
             ::_exit(127);
         };
@@ -255,20 +269,22 @@ std::vector<const char*> pointers(const std::vector<std::string>& strings) {
     return list;
 }
 
-// execvp's look-up, in the parent and over the child's own PATH.
-std::string find_program(const SpawnSpec& spec) {
-    if (spec.path.find('/') != std::string::npos) return spec.path;
+// Where the program may be: at its path, or in the folders of the child's own PATH, which the child tries itself,
+// as it may be another user by then.
+std::vector<std::string> places_of(const SpawnSpec& spec) {
+    if (spec.image >= 0) return {fmt::format("/proc/self/fd/{}", spec.descriptors.size())};
+    if (spec.path.find('/') != std::string::npos) return {spec.path};
     std::string_view path = "/usr/local/bin:/usr/bin:/bin";
     for (const std::string& variable : spec.environment) {
         if (variable.starts_with("PATH=")) path = std::string_view(variable).substr(5);
     }
+    std::vector<std::string> places;
     while (!path.empty()) {
         const auto colon = std::min(path.find(':'), path.size());
-        std::string candidate = std::string(path.substr(0, colon)) + "/" + spec.path;
-        if (::access(candidate.c_str(), X_OK) == 0) return candidate;
+        if (colon > 0) places.push_back(std::string(path.substr(0, colon)) + "/" + spec.path);
         path.remove_prefix(std::min(colon + 1, path.size()));
     }
-    return spec.path;
+    return places;
 }
 
 }  // namespace
@@ -285,8 +301,8 @@ Result<Spawned> spawn(const SpawnSpec& spec) {
         variables[i] = listen_pid.c_str();
         break;
     }
-    const std::string program =
-        spec.image < 0 ? find_program(spec) : fmt::format("/proc/self/fd/{}", spec.descriptors.size());
+    const std::vector<std::string> places = places_of(spec);
+    const auto candidates = pointers(places);
     std::vector<int> above(spec.descriptors.size());
     Failure failure;
 
@@ -295,8 +311,9 @@ Result<Spawned> spawn(const SpawnSpec& spec) {
     launcher.env = variables.data();
     launcher.cgroup = spec.cgroup;
     launcher.birth = &birth;
+    launcher.candidates = &candidates;
     // The limits after the descriptors: a program's own may be lower than the numbers they have here.
-    const int pid = launcher.launch(program, arguments.data(), failure, EnterCgroup{{failure}, spec.cgroup, birth},
+    const int pid = launcher.launch(spec.path, arguments.data(), failure, EnterCgroup{{failure}, spec.cgroup, birth},
                                     OwnGroup{{failure}}, BindDescriptors{{failure}, above, spec, birth}, SetLimits{{failure}, spec},
                                     DropCredentials{{failure}, spec}, ChangeDirectory{{failure}, spec},
                                     WriteListenPid{{failure}, digits}, Signals{{failure}, spec.parent_death_signal, ::getpid()});

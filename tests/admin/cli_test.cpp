@@ -91,6 +91,22 @@ TEST_F(CommandLine, status_is_one_screen) {
               "4.1     starting  302  0s     0     0         0       0      0      0             0\n");
 }
 
+TEST_F(CommandLine, status_does_not_praise_what_is_ill) {
+    serve("ill");
+    const auto shown = baton({"status"});
+    EXPECT_EQ(shown.status, 0) << shown.err;
+    EXPECT_HAS(shown.out,
+               "\nthe service is as it should be; but the keeper is silent for 12s: nothing can be started, and no end is noticed; "
+               "but strategy least_time is quarantined and round_robin in its place (baton plugin list)\n");
+    EXPECT_HAS(shown.out, "a, b, c, d and 2 more\n");
+    const auto document = model::decode<model::StatusView>(baton({"status", "-o", "json"}).out);
+    ASSERT_TRUE(document);
+    ASSERT_EQ(document->plugins.size(), 1U);
+    EXPECT_EQ(document->plugins[0].state, "quarantined");
+    EXPECT_EQ(document->node.keeper, "silent for 12s");
+    EXPECT_EQ(document->services[0].listeners.size(), 6U);
+}
+
 TEST_F(CommandLine, status_shows_an_upgrade_while_it_is_on) {
     serve("handed");
     const auto shown = baton({"status"});
@@ -380,6 +396,29 @@ TEST_F(CommandLine, a_restart_is_not_asked_for_again) {
     EXPECT_EQ(restart.status, 1);
     EXPECT_HAS(restart.err,
                "the connection broke before the supervisor said whether 'restart web' succeeded");
+}
+
+TEST_F(CommandLine, an_upgrade_tells_of_workers_that_have_not_ended) {
+    serve("frozen");
+    const auto upgrade = baton({"upgrade"});
+    EXPECT_EQ(upgrade.status, 0) << upgrade.err;
+    EXPECT_HAS(upgrade.out, "; a worker of generations before has not ended yet (baton get worker)\n");
+    serve("plain");
+    EXPECT_LACKS(baton({"upgrade"}).out, "not ended");
+}
+
+TEST_F(CommandLine, a_restart_is_seen_through_by_another_generation) {
+    serve("heir");
+    const auto done = baton({"restart", "web"});
+    EXPECT_EQ(done.status, 0) << done.err;
+    EXPECT_HAS(done.out, "another generation has seen it through");
+    const auto lost = baton({"restart", "db"});
+    EXPECT_EQ(lost.status, 1);
+    EXPECT_HAS(lost.err,
+               "baton: restart db failed: another generation took over before it was done, and 1 of 1 instances are those of before; ask again\n");
+    const auto broken = baton({"restart", "cache/1"});
+    EXPECT_EQ(broken.status, 1);
+    EXPECT_HAS(broken.err, "baton: restart cache/1 failed: cache/1: exited 3\n");
 }
 
 TEST_F(CommandLine, an_upgrade_gets_its_verdict_from_a_master_without_history) {

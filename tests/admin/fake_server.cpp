@@ -10,6 +10,10 @@
 //   handed      as committed, but the upgrade is still on for a moment
 //   restarted   as committed, but another keeper, and events that count from 1 again
 //   standby     a master that owns nothing: every command is refused with 503
+//   ill         a strategy is quarantined, the keeper silent, and one service has many listeners
+//   frozen      a worker of the generation before does not end
+//   heir        another generation takes over from a restart of "web", which it goes on with, and of "db", which it has not
+//               heard of; "cache" fails with it
 //   lingers     a shutdown is done, and the program ends a moment later
 // It says "ready" when it listens, and ends at TERM.
 #include <signal.h>
@@ -65,6 +69,11 @@ void arrange(FakeConsole& console, asio::steady_timer& later, const std::string&
         settle_at(console, 5);
         console.publish_event("upgrade.committed", "generation 5", "the generation before it has left");
     };
+    if (scenario == "ill") {
+        console.shown.services = {{"web", "running", "2", 3, 2, 2, "proxy", "workers", "", {"a", "b", "c", "d", "e", "f"}}};
+        console.shown.plugins = {{"least_time", "baton.balancer/1", "", "/lib/least_time.so", "quarantined", "crashed in pick", ""}};
+        console.shown.node.keeper = "silent for 12s";
+    }
     if (scenario == "holds") console.script.hold = true;
     if (scenario == "committed") commit();
     if (scenario == "returned") {
@@ -88,6 +97,31 @@ void arrange(FakeConsole& console, asio::steady_timer& later, const std::string&
     if (scenario == "standby") {
         console.script.steps.clear();
         console.script.failure = engine::CommandFailure{503, "this generation owns nothing; ask again", {}};
+    }
+    if (scenario == "frozen") console.shown.workers.push_back({"3.1", 3, 299, "leaving", 60'000, 1, 9, 0, 0, 8, 0, 0});
+    if (scenario == "heir") {
+        console.shown.instances.push_back({"cache/1", "cache", "ready", "1", 1, 10, 203, 0, 1'000, 1, "", "", "ready"});
+        for (const char* name : {"web", "db", "cache"}) {
+            console.scripts[name].steps = console.script.steps;
+            console.scripts[name].failure = engine::CommandFailure{503, "another generation took over; ask it", {}};
+        }
+        console.scripts["web"].before_end = [&console, &later] {
+            for (auto& one : console.shown.instances) one.state = one.service == "web" ? "starting" : one.state;
+            later.expires_after(std::chrono::milliseconds(500));
+            later.async_wait([&console](const boost::system::error_code& ec) {
+                for (auto& one : console.shown.instances) {
+                    if (ec || one.service != "web") continue;
+                    one.state = "ready";
+                    one.id += 100;
+                }
+            });
+        };
+        console.scripts["cache"].before_end = [&console] {
+            auto& one = console.shown.instances.back();
+            one.state = "failed";
+            one.id = 110;
+            one.last_exit = "exited 3";
+        };
     }
     if (scenario == "lingers") {
         console.script.before_end = [&later] {

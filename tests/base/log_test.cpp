@@ -1,7 +1,9 @@
 #include "base/log.h"
 
+#include <sys/resource.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <regex>
@@ -103,6 +105,25 @@ TEST_F(LogFile, StaysWhereItWasWhenTheNewOneCannotBeOpened) {
     log_.info("still here");
     ASSERT_EQ(lines().size(), 1U);
     EXPECT_TRUE(lines()[0].ends_with("still here"));
+}
+
+// A disk that is full in the middle of a line, as a limit on the file's size makes it.
+TEST_F(LogFile, WhatFollowsATornLineBeginsItsOwn) {
+    rlimit before{};
+    ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &before), 0);
+    auto* const handler = std::signal(SIGXFSZ, SIG_IGN);
+    ASSERT_TRUE(log_.open(file_, LogFormat::bare, LogLevel::info));
+    log_.info("whole");
+    rlimit full = before;
+    full.rlim_cur = 10;
+    ::setrlimit(RLIMIT_FSIZE, &full);
+    log_.info("torn in two");
+    log_.info("not even begun");
+    ::setrlimit(RLIMIT_FSIZE, &before);
+    std::signal(SIGXFSZ, handler);
+    log_.info("after");
+    log_.info("and on");
+    EXPECT_EQ(lines(), (std::vector<std::string>{"whole", "torn", "after", "and on"}));
 }
 
 TEST_F(LogFile, LosesALineRatherThanTheSupervisor) {

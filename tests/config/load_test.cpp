@@ -199,6 +199,71 @@ TEST_F(Files, FilesThatAreNotThereAreToldAtTheirLines) {
     EXPECT_EQ(asked, (Names{"/srv/c.pem", "/key.pem", "/srv/plugins"}));
 }
 
+// A host on which "out" cannot enter /srv/run.
+HostChecks closed_host(std::vector<std::string>& asked) {
+    HostChecks host;
+    host.entrance = [&asked](const std::string& folder, const std::string& user) -> Result<void> {
+        asked.push_back(user + " " + folder);
+        if (user == "out") return failed("user out cannot enter the folder /srv");
+        return {};
+    };
+    return host;
+}
+
+TEST_F(Files, WhoIsReachedThroughRuntimeDirMustBeLetIn) {
+    std::vector<std::string> asked;
+    const auto problems = [&](const std::string& supervisor, const std::string& service) {
+        asked.clear();
+        const auto file = write("baton.toml", "[supervisor]\n" + supervisor + "\n[service.web]\ncommand = [\"x\"]\n" + service +
+                                                  "\n[listener.web]\naddress = \"127.0.0.1:80\"\nservice = \"web\"\n");
+        std::string text = listing(load(file, "/srv", closed_host(asked)).problems);
+        for (std::size_t at = text.find(file); at != std::string::npos; at = text.find(file)) text.erase(at, file.size());
+        return text;
+    };
+    const std::string socket = "delivery = \"proxy\"\nupstream = \"socket\"";
+    const std::string advice = ": let that user in (chmod o+x), or choose another runtime_dir\n";
+    const std::string workers = "user out cannot enter the folder /srv, and the workers reach service.web through it" + advice;
+    EXPECT_EQ(problems("user = \"out\"", socket), "  :2: supervisor.runtime_dir = \"/srv/run\": " + workers);
+    EXPECT_EQ(problems("user = \"out\"\nruntime_dir = \"other\"", socket), "  :3: supervisor.runtime_dir = \"/srv/other\": " + workers);
+    EXPECT_EQ(problems("user = \"in\"", socket), "  nothing\n");
+    EXPECT_EQ(asked, (Names{"in /srv/run"}));
+    // Of another user only where it has something to say.
+    EXPECT_EQ(problems("user = \"in\"", "user = \"out\""), "  nothing\n");
+    EXPECT_EQ(problems("user = \"in\"", "user = \"out\"\nreadiness = { type = \"notify\" }"),
+              "  :2: supervisor.runtime_dir = \"/srv/run\": user out cannot enter the folder /srv, and service.web says through it that it is ready" + advice);
+    EXPECT_EQ(problems("", socket), "  nothing\n");
+    EXPECT_EQ(asked, Names{}) << "nobody's user changes";
+}
+
+TEST_F(Files, AFolderThatTheSupervisorMakesIsNotMissed) {
+    HostChecks host;
+    std::vector<std::string> asked;
+    host.address = [&asked](const model::ListenerSpec& listener) -> Result<void> {
+        asked.push_back(listener.name);
+        return {};
+    };
+    const std::string text = "[service.s]\ncommand = [\"x\"]\n[listener.a]\naddress = \"unix:run/a.sock\"\nservice = \"s\"\n"
+                             "[listener.b]\naddress = \"unix:elsewhere/b.sock\"\nservice = \"s\"\n";
+    EXPECT_EQ(listing(load(write("baton.toml", text), "", host).problems), "  nothing\n");
+    EXPECT_EQ(asked, Names{"b"});
+    write("run/there", "");
+    asked.clear();
+    static_cast<void>(load(write("baton.toml", text), "", host));
+    EXPECT_EQ(asked, (Names{"a", "b"}));
+}
+
+TEST_F(Files, WhatIsKnownOfPortsIsToldToWhoBindsThem) {
+    HostChecks host;
+    host.ports = [] { return std::string("they are few"); };
+    const std::string text = "[service.s]\ncommand = [\"x\"]\n";
+    const auto binds = load(write("binds.toml", text + "delivery = \"proxy\"\nupstream = \"port\"\n"), "", host);
+    EXPECT_EQ(listing(binds.problems), "  nothing\n");
+    EXPECT_EQ(binds.notices, Names{"they are few"});
+    EXPECT_EQ(load(write("inherits.toml", text), "", host).notices, Names{});
+    host.ports = [] { return std::string(); };
+    EXPECT_EQ(load(write("binds.toml", text + "delivery = \"proxy\"\nupstream = \"port\"\n"), "", host).notices, Names{});
+}
+
 TEST_F(Files, TheStrategiesAreThoseOfThePlugins) {
     HostChecks host;
     std::vector<std::string> directories;

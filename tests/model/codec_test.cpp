@@ -168,7 +168,8 @@ RouteTable full_table() {
 
 StatusView full_status() {
     StatusView status;
-    status.node = {"alpha", "running", 1, 2, 4, "0.2.0", "kernel", "v2", "/etc/baton/baton.toml", 99};
+    status.node = {"alpha", "running", 1, 2, 4, "0.2.0", "kernel", "v2", "/etc/baton/baton.toml", 99, "running"};
+    status.plugins = {{"sample", "baton.balancer/1", "", "/p/sample.so", "quarantined", "it crashed in pick", ""}};
     status.workers = {{"4.0", 4, 4545, "ready", 100, 3, UINT64_MAX, 1, 5, 6, 7, 8}, {"3.0", 3, 4343, "leaving", 1, 0, 0, 0, 0, 9, 0, 0}};
     return status;
 }

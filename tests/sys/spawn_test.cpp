@@ -3,10 +3,13 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
+#include <filesystem>
+#include <fstream>
 
 #include "sys/process.h"
 
@@ -78,6 +81,42 @@ TEST_F(SpawnTest, AFailureLeavesTheParentsDescriptorsAsTheyAre) {
     EXPECT_NE(spawned.error().message().find("execute"), std::string::npos) << spawned.error().message();
     EXPECT_EQ(::fcntl(held.get(), F_GETFD), FD_CLOEXEC);
     EXPECT_EQ(::fcntl(null->get(), F_GETFD), FD_CLOEXEC);
+}
+
+// What root may execute, the user of the child may not: then the next folder of PATH has its turn.
+TEST_F(SpawnTest, ABareNameIsLookedUpAsTheUserItRunsAs) {
+    if (::geteuid() != 0) GTEST_SKIP() << "only root can become another user";
+    std::string pattern = "/tmp/spawn-XXXXXX";
+    const std::string folder = ::mkdtemp(pattern.data());
+    ASSERT_EQ(::chmod(folder.c_str(), 0755), 0);
+    for (const char* name : {"closed", "denied", "open"}) {
+        std::filesystem::create_directory(folder + "/" + name);
+        const std::string program = folder + "/" + name + "/said";
+        std::ofstream(program) << "#!/bin/sh\necho " << name << "\n";
+        ASSERT_EQ(::chmod(program.c_str(), 0755), 0);
+    }
+    ASSERT_EQ(::chmod((folder + "/closed").c_str(), 0700), 0);
+    ASSERT_EQ(::chmod((folder + "/denied/said").c_str(), 0700), 0);
+    const auto said = [&](const std::string& path) {
+        auto pipe = make_pipe();
+        SpawnSpec spec;
+        spec.path = "said";
+        spec.arguments = {"said"};
+        spec.environment = {"PATH=" + path};
+        spec.uid = spec.gid = 65'534;
+        spec.descriptors = {null->get(), pipe->write_end.get(), pipe->write_end.get()};
+        auto spawned = spawn(spec);
+        pipe->write_end.reset();
+        if (!spawned) return spawned.error().message();
+        reap(spawned->pid);
+        std::array<char, 64> buffer;
+        const auto got = read_some(pipe->read_end, buffer);
+        return std::string(buffer.data(), got ? *got : 0);
+    };
+    EXPECT_EQ(said(folder + "/nowhere:" + folder + "/closed:" + folder + "/denied:" + folder + "/open"), "open\n");
+    EXPECT_EQ(said(folder + "/denied:" + folder + "/nowhere"), "start said: execute: Permission denied");
+    EXPECT_EQ(said(folder + "/nowhere::"), "start said: execute: No such file or directory");
+    std::filesystem::remove_all(folder);
 }
 
 TEST_F(SpawnTest, ItsLimitMayBeLowerThanTheNumbersInItsParent) {

@@ -16,17 +16,12 @@ namespace json = boost::json;
 
 namespace {
 
-// What may be done where the connection breaks, or the master is replaced, before the verdict.
-enum class IfBroken {
-    send_again,  // the command asks for a state, so asking twice is asking once
-    give_up,
-};
-
+// It asks for a state, so asking twice is asking once: where the connection breaks, or the master is replaced, before
+// the verdict, it is sent again.
 struct Request {
     std::string name;  // "scale web to 3"
     std::string target;
     json::object body;
-    IfBroken if_broken = IfBroken::send_again;
 };
 
 constexpr int another_master = 503;
@@ -81,17 +76,14 @@ int carry_out(const Client& client, const Terminal& terminal, bool json_output, 
         const Outcome outcome = begin(client, request.target, body, progress, patience);
         const auto* verdict = std::get_if<Verdict>(&outcome);
         const bool replaced = verdict != nullptr && !verdict->succeeded && verdict->status == another_master;
-        if (verdict != nullptr && !(replaced && request.if_broken == IfBroken::send_again)) {
-            return conclude(*verdict, request.name, json_output, progress);
-        }
+        if (verdict != nullptr && !replaced) return conclude(*verdict, request.name, json_output, progress);
         if (const auto* refused = std::get_if<Refused>(&outcome))
             return conclude(*refused, request.name, progress);
         if (const auto* unreachable = std::get_if<Unreachable>(&outcome)) {
             progress.pause();
             return complain(unreachable->error.message());
         }
-        if (request.if_broken == IfBroken::give_up || !patience.try_again())
-            return unknown(request.name, progress);
+        if (!patience.try_again()) return unknown(request.name, progress);
     }
 }
 
@@ -103,10 +95,36 @@ std::string path_of_subject(const Subject& subject, std::string_view verb) {
 }  // namespace
 
 int Order::operator()(const Power& power) const {
-    Request request{power.verb + " " + power.subject.name(), path_of_subject(power.subject, power.verb), {}};
-    // A second restart would restart what the first one has restarted.
-    if (power.verb == "restart") request.if_broken = IfBroken::give_up;
-    return carry_out(client_, terminal_, json_, request);
+    if (power.verb == "restart") return restart(power.subject);
+    return carry_out(client_, terminal_, json_, {power.verb + " " + power.subject.name(), path_of_subject(power.subject, power.verb), {}});
+}
+
+// A second one would restart what the first one has restarted: it is asked for once, and where another generation takes
+// over meanwhile, looked at.
+int Order::restart(const Subject& subject) const {
+    on_interrupt("\nbaton: interrupted; the supervisor goes on with it\n", 130);
+    const std::string name = "restart " + subject.name();
+    Progress progress(terminal_, json_);
+    Patience patience;
+    const auto before = starts_of(client_, subject.name());
+    if (!before) {
+        progress.pause();
+        return complain(before.error().message());
+    }
+    const Outcome outcome = begin(client_, path_of_subject(subject, "restart"), "{}", progress, patience);
+    if (const auto* refused = std::get_if<Refused>(&outcome)) return conclude(*refused, name, progress);
+    if (const auto* unreachable = std::get_if<Unreachable>(&outcome)) {
+        progress.pause();
+        return complain(unreachable->error.message());
+    }
+    const auto* verdict = std::get_if<Verdict>(&outcome);
+    const bool replaced = verdict != nullptr && !verdict->succeeded && verdict->status == another_master;
+    if (verdict != nullptr && !replaced) return conclude(*verdict, name, json_, progress);
+    if (verdict == nullptr && !starts_of(client_, subject.name())) return unknown(name, progress);
+    const auto later = verdict_of_restart(client_, subject.name(), *before, progress);
+    if (later) return conclude(*later, name, json_, progress);
+    progress.pause();
+    return complain(fmt::format("{} failed: {}", name, later.error().message()));
 }
 
 int Order::operator()(const Scale& scale) const {
@@ -154,10 +172,15 @@ int Order::operator()(const Upgrade& upgrade) const {
     Progress progress(terminal_, json_);
     Patience patience;
     const Outcome outcome = begin(client_, "/v1/upgrade", json::serialize(body), progress, patience);
-    if (const auto* verdict = std::get_if<Verdict>(&outcome)) {
+    if (const auto* said = std::get_if<Verdict>(&outcome)) {
+        Verdict verdict = *said;
         // The old master said so as its last words; whoever goes on from here finds it gone.
-        if (verdict->succeeded && upgrade.wait) await_settled(client_);
-        return conclude(*verdict, "upgrade", json_, progress);
+        if (verdict.succeeded && upgrade.wait) {
+            await_settled(client_);
+            const std::string left = workers_left(client_);
+            if (!left.empty()) verdict.text += (verdict.text.empty() ? "done; " : "; ") + left;
+        }
+        return conclude(verdict, "upgrade", json_, progress);
     }
     if (const auto* refused = std::get_if<Refused>(&outcome)) return conclude(*refused, "upgrade", progress);
     if (const auto* unreachable = std::get_if<Unreachable>(&outcome))

@@ -26,6 +26,8 @@ class Order {
     int operator()(const PluginCheck& check) const;
 
   private:
+    int restart(const Subject& subject) const;
+
     const Client& client_;
     const Terminal& terminal_;
     bool json_;

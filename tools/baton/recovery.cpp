@@ -1,5 +1,6 @@
 #include "recovery.h"
 
+#include <algorithm>
 #include <optional>
 
 #include <fmt/core.h>
@@ -66,6 +67,16 @@ std::optional<Verdict> told_by(const std::vector<model::EventView>& events, cons
     return {};
 }
 
+// Those of one service, or one of them.
+std::vector<model::InstanceView> those_of(std::vector<model::InstanceView> all, const std::string& subject) {
+    std::erase_if(all, [&](const auto& view) { return view.name != subject && view.service != subject; });
+    return all;
+}
+
+bool rests(const model::InstanceView& view) {
+    return view.state == "ready" || view.state == "completed" || view.state == "failed";
+}
+
 // Where the upgrade is, as far as the generations show it.
 void show(const std::vector<model::GenerationView>& all, Progress& progress) {
     model::ProgressView view;
@@ -113,6 +124,52 @@ void await_settled(const Client& client) {
         const auto all = look<std::vector<model::GenerationView>>(client, "/v1/generations");
         if (all && settled(*all)) return;
     } while (patience.try_again());
+}
+
+std::string workers_left(const Client& client) {
+    const auto node = look<std::vector<model::NodeView>>(client, "/v1/nodes");
+    const auto all = look<std::vector<model::WorkerView>>(client, "/v1/workers");
+    if (!node || node->empty() || !all) return "";
+    const auto count = std::ranges::count_if(*all, [&](const auto& view) { return view.generation < node->front().generation; });
+    if (count == 0) return "";
+    return fmt::format("{} of generations before {} not ended yet (baton get worker)", count == 1 ? "a worker" : fmt::format("{} workers", count),
+                       count == 1 ? "has" : "have");
+}
+
+Result<std::set<std::uint64_t>> starts_of(const Client& client, const std::string& subject) {
+    const auto all = look<std::vector<model::InstanceView>>(client, "/v1/instances");
+    if (!all) return all.error();
+    std::set<std::uint64_t> starts;
+    for (const auto& view : those_of(*all, subject)) starts.insert(view.id);
+    return starts;
+}
+
+Result<Verdict> verdict_of_restart(const Client& client, const std::string& subject, const std::set<std::uint64_t>& before, Progress& progress) {
+    progress.step({"waiting", "another generation took over; looking whether it goes on with the restart"});
+    Patience patience;
+    Millis quiet_since = never;
+    std::string trouble;
+    do {
+        const auto all = look<std::vector<model::InstanceView>>(client, "/v1/instances");
+        const auto now = all ? those_of(*all, subject) : std::vector<model::InstanceView>();
+        const auto left = std::ranges::count_if(now, [&](const auto& view) { return before.contains(view.id); });
+        const auto failed_one = std::ranges::find_if(now, [&](const auto& view) { return view.state == "failed" && !before.contains(view.id); });
+        trouble = all ? fmt::format("{} of {} instances are those of before", left, now.size()) : all.error().message();
+        if (!all || !std::ranges::all_of(now, rests)) {
+            quiet_since = never;
+            continue;
+        }
+        Verdict verdict;
+        verdict.percent = 100;
+        verdict.done = true;
+        verdict.succeeded = left == 0 && !now.empty() && failed_one == now.end();
+        verdict.text = verdict.succeeded ? "another generation has seen it through" : "";
+        if (failed_one != now.end()) verdict.text = failed_one->name + ": " + failed_one->last_exit;
+        if (!verdict.text.empty()) return verdict;
+        if (quiet_since == never) quiet_since = monotonic_now();
+        if (monotonic_now() - quiet_since >= limits::client_quiet) break;
+    } while (patience.try_again());
+    return failed("another generation took over before it was done, and " + trouble + "; ask again");
 }
 
 Result<std::int64_t> keeper_of(const Client& client) {

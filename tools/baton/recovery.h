@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <set>
 #include <string>
 
 #include "attempt.h"
@@ -25,6 +26,17 @@ Result<Verdict> verdict_of_upgrade(const Client& client, const Moment& before, P
 
 // Waits, for at most 30 seconds, until there is one generation and no upgrade.
 void await_settled(const Client& client);
+
+// "", or "2 workers of generations before have not ended yet (baton get worker)".
+std::string workers_left(const Client& client);
+
+// The starts of a service's programs, or of one instance's ("web/1"), told apart by their numbers.
+Result<std::set<std::uint64_t>> starts_of(const Client& client, const std::string& subject);
+
+// A restart that one generation was asked for and another one may go on with: waits until none of the starts `before` is
+// left and what took their place is ready, or has failed. An error where some are left, and nothing moves for two
+// seconds, or all that takes too long.
+Result<Verdict> verdict_of_restart(const Client& client, const std::string& subject, const std::set<std::uint64_t>& before, Progress& progress);
 
 // The keeper's pid, which is the same as long as the supervisor runs.
 Result<std::int64_t> keeper_of(const Client& client);

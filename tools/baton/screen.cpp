@@ -17,9 +17,13 @@ Cell state_cell(const std::string& state) {
     return {state, colour_of(state)};
 }
 
+// A service may have hundreds of listeners; `baton get listener` shows them all.
+constexpr std::size_t words_shown = 4;
+
 std::string join(const std::vector<std::string>& words) {
     std::string text;
-    for (const auto& word : words) text += text.empty() ? word : ", " + word;
+    for (std::size_t i = 0; i < std::min(words.size(), words_shown); ++i) text += (i == 0 ? "" : ", ") + words[i];
+    if (words.size() > words_shown) text += fmt::format(" and {} more", words.size() - words_shown);
     return text;
 }
 
@@ -27,8 +31,7 @@ bool well(const model::ServiceView& service) {
     return service.state == "running" || service.state == "stopped" || service.state == "completed";
 }
 
-// The answer to "is anything wrong?", in one line.
-std::string summary_of(const model::StatusView& status, const Terminal& terminal) {
+std::string of_services(const model::StatusView& status) {
     std::string ill;
     std::size_t count = 0;
     for (const auto& service : status.services) {
@@ -37,15 +40,34 @@ std::string summary_of(const model::StatusView& status, const Terminal& terminal
         ill += fmt::format("{}{} ({})", ill.empty() ? "" : ", ", harmless(service.name),
                            harmless(service.state));
     }
-    if (status.services.empty()) return "no services\n";
-    if (count == 0) {
-        const auto text = status.services.size() == 1
-                              ? std::string("the service is as it should be")
-                              : fmt::format("all {} services are as they should be", status.services.size());
-        return terminal.paint(Colour::good, text) + "\n";
+    if (count > 0) return fmt::format("{} of {} services: {}", count, status.services.size(), ill);
+    if (status.services.empty()) return "no services";
+    if (status.services.size() == 1) return "the service is as it should be";
+    return fmt::format("all {} services are as they should be", status.services.size());
+}
+
+// What is wrong beside the services.
+std::vector<std::string> other_troubles(const model::StatusView& status) {
+    std::vector<std::string> troubles;
+    if (!status.node.keeper.empty() && status.node.keeper != "running") {
+        troubles.push_back(fmt::format("the keeper is {}: nothing can be started, and no end is noticed",
+                                       harmless(status.node.keeper)));
     }
-    const auto text = fmt::format("{} of {} services: {}", count, status.services.size(), ill);
-    return terminal.paint(Colour::busy, text) + "\n";
+    for (const auto& plugin : status.plugins) {
+        troubles.push_back(fmt::format("strategy {} is {} and round_robin in its place (baton plugin list)",
+                                       harmless(plugin.name), harmless(plugin.state)));
+    }
+    return troubles;
+}
+
+// The answer to "is anything wrong?", in one line.
+std::string summary_of(const model::StatusView& status, const Terminal& terminal) {
+    std::string text = of_services(status);
+    const auto troubles = other_troubles(status);
+    const bool good = troubles.empty() && std::ranges::all_of(status.services, well);
+    for (const auto& trouble : troubles) text += "; but " + trouble;
+    if (good && status.services.empty()) return text + "\n";
+    return terminal.paint(good ? Colour::good : Colour::busy, text) + "\n";
 }
 
 std::string head_of(const model::NodeView& node, const Terminal& terminal) {

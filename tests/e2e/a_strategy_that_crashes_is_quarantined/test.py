@@ -23,6 +23,8 @@ def set_aside(sandbox, sample, words):
     event = baton.await_event("plugin.quarantined")
     assert event["subject"] == "sample" and event["text"] == words + "; round_robin goes on in its place", event
     baton.until(lambda: state_of(baton, "sample") == {"quarantined"}, "it is told")
+    assert "strategy sample is quarantined" in baton.run("status").stdout, baton.run("status").stdout
+    assert [one["name"] for one in baton.status()["plugins"]] == ["sample"], baton.status()["plugins"]
     baton.until(lambda: [one["state"] for one in baton.get("/v1/workers")] == ["ready"] * 2, "others take their place")
     before = load.now().ok
     baton.until(lambda: load.now().ok > before + 500, "the load goes on")
@@ -51,6 +53,7 @@ def crashing(sandbox):
     install("good", folder)
     baton.run("plugin", "reload")
     assert state_of(baton, "sample") == {"used"}, baton.get("/v1/plugins")
+    assert not baton.status()["plugins"]
     assert ask_all(address, 10) == {first: 10}
     baton.stop()
 

@@ -2,6 +2,8 @@
 programs, and a message where nobody listens.
 """
 import json
+import os
+import signal
 import subprocess
 
 from baton_e2e import ask, main
@@ -61,16 +63,58 @@ def failures_say_so(sandbox):
 
 
 def a_start_says_who_is_there(sandbox):
-    baton, _, _ = sandbox.running_web(1)
+    baton, config, _ = sandbox.running_web(1)
     result = baton.batond("-c", baton.file)
-    assert result.returncode == 1 and "address already in use" in result.stderr, result
+    keeper = baton.keeper.pid
+    assert result.returncode == 1 and f"state_dir {baton.folder}/state is in use: " in result.stderr, result
+    assert f"state/lock: process {keeper} has it" in result.stderr, result
     assert f"baton.pid names process {baton.master().pid}, which lives" in result.stderr, result
     baton.run("status")
+    # One that shares nothing with it but an address.
+    config["supervisor"].update(pid_file="other/baton.pid", runtime_dir="other", state_dir="other")
+    config["admin"]["socket"] = "other/admin.sock"
+    other = os.path.join(baton.folder, "other.toml")
+    with open(other, "w", encoding="utf-8") as file:
+        file.write(config.text())
+    result = baton.batond("-c", other)
+    assert result.returncode == 1 and "address already in use" in result.stderr, result
+    # One with everything of its own but the state: it leaves no trace there.
+    config["supervisor"]["state_dir"] = "state"
+    config["listener"]["web"]["address"] = sandbox.address()
+    with open(other, "w", encoding="utf-8") as file:
+        file.write(config.text())
+    before = baton.last_event()
+    result = baton.batond("-c", other)
+    assert result.returncode == 1 and f"process {keeper} has it" in result.stderr, result
+    assert baton.last_event() == before and baton.run("status").returncode == 0
+    # It is the keeper's, whoever is the master.
+    baton.run("upgrade", "--soak", "0s")
+    baton.await_single()
+    result = baton.batond("-c", other)
+    assert result.returncode == 1 and f"process {keeper} has it" in result.stderr, result
     for word, letter in (("--help", "-h"), ("--version", "-v")):
         long, short = baton.batond(word), baton.batond(letter)
         assert long.returncode == 0 and long.stdout == short.stdout and long.stdout, (long, short)
     started = next(one["text"] for one in baton.events() if one["kind"] == "instance.starting")
     assert "depends" not in started, started
+
+
+def a_restart_outlives_a_change_of_masters(sandbox):
+    """It was asked of one generation and is done by another one: true when it returns, all the same."""
+    baton, _, _ = sandbox.running_web(2, {"readiness": {"type": "http", "path": "/healthz", "interval": "100ms", "initial_delay": "500ms"}})
+    before = baton.pids("web")
+    old, _ = baton.start_upgrade()
+    with subprocess.Popen([baton.baton, "--socket", baton.socket, "restart", "web"], stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as restart:
+        baton.until(lambda: baton.pids("web") - before, "it is under way")
+        old.kill(signal.SIGWINCH)
+        baton.await_phase("handed")
+        output, errors = restart.communicate(timeout=60)
+    assert restart.returncode == 0, (output, errors)
+    assert "another generation has seen it through" in output, (output, errors)
+    assert len(baton.instances("web", "ready")) == 2 and not baton.pids("web") & before
+    old.kill(signal.SIGQUIT)
+    baton.await_single()
 
 
 def nobody_listens(sandbox):
@@ -80,4 +124,5 @@ def nobody_listens(sandbox):
     assert result.returncode == 1 and "nowhere.sock" in result.stderr, result
 
 
-main(tables_and_json_agree, stop_and_start, failures_say_so, a_start_says_who_is_there, nobody_listens)
+main(tables_and_json_agree, stop_and_start, failures_say_so, a_start_says_who_is_there, a_restart_outlives_a_change_of_masters,
+     nobody_listens)
