@@ -35,6 +35,11 @@ inline constexpr std::uint32_t http_interim_responses = 16;
 
 // The file of a certificate with its chain, or of a key.
 inline constexpr std::size_t tls_file_bytes = 256 * 1024;
+// The keys of the tickets of TLS are moved on this often. One is known to all workers for one turn before it seals, seals
+// for one, and opens for another: it is there for 12 hours, and no worker meets a ticket whose key it has yet to get.
+inline constexpr Millis tls_ticket_turn = 4LL * 60 * 60 * 1'000;
+// A session may be taken up again for so long. Less than a turn: no ticket outlives its key.
+inline constexpr Millis tls_session = 2LL * 60 * 60 * 1'000;
 // What clients that never begin are told of in the log, at most this often.
 inline constexpr Millis porch_log = 10'000;
 

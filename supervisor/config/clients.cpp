@@ -82,6 +82,7 @@ void read_http(Table table, model::HttpSpec& spec) {
                              {"both", Forwarded::both},
                              {"none", Forwarded::none}});
     table.boolean("trust_forwarded", spec.trust_forwarded);
+    table.boolean("abort_on_close", spec.abort_on_close);
     table.finish();
 }
 

@@ -37,6 +37,8 @@ void read_rollout(Table table, model::RolloutSpec& spec);
 void read_failover(Table table);
 void read_restart(Table table, model::RestartSpec& spec);
 void read_stop(Table table, model::StopSpec& spec);
+// The same of a service that has no process.
+void read_drain(Table table, model::StopSpec& spec);
 void read_schedule(Table table);
 
 // What only shows when everything is read: duplicates, names that lead nowhere, cycles, probes without a

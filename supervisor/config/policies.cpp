@@ -89,6 +89,14 @@ void read_restart(Table table, model::RestartSpec& spec) {
     table.finish();
 }
 
+void read_drain(Table table, model::StopSpec& spec) {
+    for (const std::string_view key : {"signal", "pre_stop", "kill_timeout"}) {
+        if (table.find(key) != nullptr) table.problem(key, "has no effect with runtime = \"external\"");
+    }
+    table.duration("drain_timeout", spec.drain_timeout);
+    table.finish();
+}
+
 void read_stop(Table table, model::StopSpec& spec) {
     std::string signal;
     if (table.text("signal", signal)) {

@@ -87,6 +87,7 @@ void print_http(Writer& out, const std::string& path, const model::HttpSpec& spe
     out.boolean("http2", spec.http2);
     out.text("forwarded", spec.forwarded == model::Forwarded::x_forwarded ? "x-forwarded" : enumerator(spec.forwarded));
     out.boolean("trust_forwarded", spec.trust_forwarded);
+    out.boolean("abort_on_close", spec.abort_on_close);
 }
 
 void print_routes(Writer& out, const std::string& path, const std::vector<model::RouteSpec>& routes) {
@@ -240,6 +241,8 @@ void print_external(Writer& out, const std::string& path, const model::ServiceSp
     if (!reach.any() || reach.http || reach.tcp) out.text("proxy_protocol", enumerator(spec.proxy_protocol));
     out.boolean("enabled", spec.enabled);
     print_traffic(out, path, spec, reach);
+    out.header(path + ".stop");
+    out.duration("drain_timeout", spec.stop.drain_timeout);
 }
 
 // `balanced`: there is somebody who chooses among its instances.

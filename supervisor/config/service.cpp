@@ -26,9 +26,9 @@ constexpr std::array<std::string_view, 10> own_variables{
 constexpr std::array<std::string_view, 2> port_variables{"PORT", "VSOA_AUTO_PORT"};
 
 // What is said of a process alone.
-constexpr std::array<std::string_view, 18> process_keys{
+constexpr std::array<std::string_view, 17> process_keys{
     "command", "image", "depends_on",   "replicas",  "upstream", "environment", "directory", "user",     "umask",   "limits",
-    "startup", "readiness", "liveness", "rollout",  "restart",     "stop",      "failover", "schedule"};
+    "startup", "readiness", "liveness", "rollout",  "restart",     "failover",  "schedule"};
 
 // How it runs and how traffic reaches an instance. True where what runs can be told.
 bool read_kind(Table& table, model::ServiceSpec& spec, ServiceOrigin& origin) {
@@ -53,8 +53,9 @@ bool read_kind(Table& table, model::ServiceSpec& spec, ServiceOrigin& origin) {
     return chosen || table.missing("runtime");
 }
 
-// Nothing is started, so there is nothing to say of how.
-void read_external(Table& table) {
+// Nothing is started, so there is nothing to say of how; of its end, how long it may take its clients.
+void read_external(Table& table, model::ServiceSpec& spec) {
+    if (auto stop = table.table("stop")) read_drain(*stop, spec.stop);
     for (const std::string_view key : process_keys) {
         if (table.find(key) != nullptr) table.problem(key, "has no effect with runtime = \"external\"");
     }
@@ -163,7 +164,7 @@ void read_service(Table table, model::ServiceSpec& spec, ServiceOrigin& origin, 
     const bool told = read_kind(table, spec, origin);
     read_traffic(table, spec, origin, prefix);
     if (spec.runtime == model::Runtime::external) {
-        read_external(table);
+        read_external(table, spec);
     } else {
         table.integer("replicas", spec.replicas, 1, limits::replicas);
         // What is no process may do without, and is refused for what it is.

@@ -221,11 +221,14 @@ Operator::Outcome Operator::stopped(std::string name, Progress progress) {
     std::size_t last = SIZE_MAX;
     for (;;) {
         found = services.find(name);
-        if (found == services.end() || found->second.instances.empty()) co_return std::nullopt;
+        const bool closed = found == services.end() || found->second.servers == model::ServersState::closed;
+        if (closed && (found == services.end() || found->second.instances.empty())) co_return std::nullopt;
         const std::size_t left = found->second.instances.size();
-        if (left != last) progress(progress_of("service " + name, fmt::format("{} to end", left), 50));
+        if (left != last) progress(progress_of("service " + name, closed ? fmt::format("{} to end", left) : "its clients are to finish", 50));
         last = left;
-        if (monotonic_now() >= deadline) co_return failure(409, fmt::format("service {}: {} instances have not ended", name, left), name);
+        if (monotonic_now() >= deadline) {
+            co_return failure(409, fmt::format("service {}: {}", name, closed ? fmt::format("{} instances have not ended", left) : "its clients have not gone"), name);
+        }
         if (!engine_.runner().active()) co_return CommandFailure{503, "another generation took over; ask it", {}};
         co_await engine_.runner().changed().wait(look_interval);
     }

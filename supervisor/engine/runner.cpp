@@ -219,6 +219,7 @@ Result<void> Runner::resync() {
 void Runner::not_held(const std::string& name) {
     stored_.erase(name);
     sockets_.not_held(name);
+    workers_.not_held(name);
 }
 
 // --- the turn ---
@@ -378,6 +379,12 @@ void Runner::look_at_queues() {
             const bool free = !by_workers(find_revision(service, instance.revision)->spec) || workers_.drained(instance.id, name);
             if (quiet && free && sockets_.queued(instance) == 0) post(model::QueueEmpty{instance.id});
         }
+        if (service.servers != model::ServersState::draining) continue;
+        any = true;
+        const bool gone = std::all_of(service.externals.begin(), service.externals.end(), [&](const model::External& external) {
+            return workers_.drained(model::external_id(name, external.spec.address), name);
+        });
+        if (gone) post(model::ServersDrained{name});
     }
     const Millis now = monotonic_now();
     for (const auto& closing : state_.counters.closing) {

@@ -68,7 +68,7 @@ Tally tally_of(const Service& service) {
 
 std::string state_of_servers(const model::State& state, const Service& service) {
     const Tally tally = tally_of(service);
-    if (!plan::wanted(state, service)) return "stopped";
+    if (!plan::wanted(state, service)) return service.servers == model::ServersState::closed ? "stopped" : "stopping";
     if (tally.ready == 0) return "failed";
     return tally.ready < tally.wanted ? "degraded" : "running";
 }
@@ -78,7 +78,7 @@ model::InstanceView view_of(const Service& service, const model::External& exter
     model::InstanceView view;
     view.name = fmt::format("{}/{}", service.name, external.ordinal);
     view.service = service.name;
-    view.state = external.spec.down ? "down" : "ready";
+    view.state = external.spec.down ? "down" : service.servers == model::ServersState::draining ? "draining" : "ready";
     view.since = now - std::max(external.since, said == nullptr ? 0 : said->since);
     view.weight = said != nullptr && said->weight ? *said->weight : external.spec.weight;
     view.admin = name_of_enum(said == nullptr ? model::AdminState::ready : said->admin);

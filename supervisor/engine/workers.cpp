@@ -47,7 +47,7 @@ std::uint64_t identify(const sys::UniqueFd& fd) {
 Workers::Workers(boost::asio::io_context& context, KeeperLink& link, Sockets& sockets, Processes& processes, const Plugins& plugins, Log& log,
                  std::function<void(model::Event)> event, std::function<void()> changed)
     : context_(context), link_(link), sockets_(sockets), processes_(processes), plugins_(plugins), log_(log), event_(std::move(event)),
-      changed_(std::move(changed)), access_logs_(log), certificates_(log), calls_(context) {}
+      changed_(std::move(changed)), access_logs_(log), certificates_(log), tickets_(link, log), calls_(context) {}
 
 Result<void> Workers::start(const model::State& state, std::uint64_t id) {
     const Worker* worker = find_worker(state, id);
@@ -111,6 +111,7 @@ void Workers::adopt(const model::State& state, std::map<std::string, sys::Unique
     // Greater than what any master before this one has sent.
     table_ = {};
     table_.revision = static_cast<std::uint64_t>(monotonic_now());
+    tickets_.adopt(held);
     for (const Worker& worker : state.gateway.workers) {
         const auto channel = held.find(channel_name(worker.id));
         const auto counters = held.find(counters_name(worker.id));
@@ -141,6 +142,7 @@ void Workers::ended(const model::State& state, std::uint64_t id) {
 void Workers::let_go() {
     open_.clear();
     table_ = {};
+    tickets_.let_go();
     unknown_ = 0;
     silent_.clear();
     calls_.cancel();
@@ -181,6 +183,8 @@ bool Workers::send_waiting(Open& open) {
 void Workers::settle(const model::State& state) {
     model::RouteTable wanted = plan::routes(state);
     wanted.revision = table_.revision;
+    tickets_.settle(wanted, monotonic_now());
+    wanted.tickets = tickets_.id();
     if (wanted != table_) {
         table_ = std::move(wanted);
         ++table_.revision;
@@ -201,6 +205,7 @@ std::map<std::string, const sys::UniqueFd*> Workers::descriptors_for(const Open&
         if (!entrance.access_log.empty()) named[entrance.access_log] = access_logs_.find(entrance.access_log);
         if (!entrance.tls || open.leaving) continue;
         for (const std::string& name : {model::certificate_of(entrance), model::key_of(entrance)}) named[name] = certificates_.find(name);
+        named[model::tickets_of(table_)] = tickets_.find();
     }
     for (const model::PluginRef& plugin : table_.plugins) {
         if (plugin.quarantined.empty()) named[model::plugin_descriptor(plugin.fingerprint)] = plugins_.find(plugin.fingerprint);
@@ -331,6 +336,7 @@ bool Workers::drained(std::uint64_t instance, const std::string& service) const 
 }
 
 void Workers::look(const model::State& state) {
+    if (tickets_.due() <= monotonic_now()) settle(state);
     for (auto& [id, open] : open_) {
         if (send_waiting(*open) && (open->sent != table_.revision || !missing(*open).empty())) send_table(*open);
     }

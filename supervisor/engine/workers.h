@@ -25,6 +25,7 @@
 #include "engine/plugins.h"
 #include "engine/processes.h"
 #include "engine/sockets.h"
+#include "engine/tickets.h"
 #include "gateway/counters.h"
 #include "model/events.h"
 #include "model/route_table.h"
@@ -47,6 +48,8 @@ class Workers {
     void ended(const model::State& state, std::uint64_t id);
     // Another master has them from now on.
     void let_go();
+    // The keeper did not take it.
+    void not_held(const std::string& name) { tickets_.not_held(name); }
 
     // Sends the table to those who have another one. After each turn.
     void settle(const model::State& state);
@@ -125,6 +128,7 @@ class Workers {
     model::RouteTable table_;
     AccessLogs access_logs_;
     Certificates certificates_;
+    Tickets tickets_;
     std::size_t unknown_ = 0;          // workers that run and cannot be asked
     Millis looked_ = 0;
     bool root_said_ = false;

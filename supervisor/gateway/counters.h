@@ -29,8 +29,10 @@ struct Totals {
     std::uint64_t taken = 0;
     std::uint64_t dropped = 0;    // datagrams that this worker could not pass on
     std::uint64_t faults = 0;     // picks of strategies that may not be
+    std::uint64_t refused = 0;    // of those accepted: whose PROXY header or TLS handshake came to nothing
+    std::uint64_t aborted = 0;    // requests whose clients had gone before their responses were whole
 };
-BOOST_DESCRIBE_STRUCT(Totals, (), (beat, open, accepted, closed, failed, to_instances, to_clients, given, taken, dropped, faults))
+BOOST_DESCRIBE_STRUCT(Totals, (), (beat, open, accepted, closed, failed, to_instances, to_clients, given, taken, dropped, faults, refused, aborted))
 
 class Counters {
   public:

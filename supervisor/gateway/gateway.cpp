@@ -126,6 +126,7 @@ void Gateway::assign(const model::RouteTable& table) {
 void Gateway::follow(const model::RouteTable& table, std::map<std::string, sys::UniqueFd> descriptors) {
     std::set<std::string> named;
     std::map<std::string, std::shared_ptr<AccessLog>> logs;
+    take_tickets(table, descriptors);
     for (const model::Entrance& entrance : table.entrances) {
         named.insert(entrance.listener);
         auto& door = doors_[entrance.listener];
@@ -186,6 +187,18 @@ std::vector<std::string> Gateway::closing() const {
     return names;
 }
 
+// Those of the table before it go on where they have not come or cannot be read; where there were none, this worker's own.
+void Gateway::take_tickets(const model::RouteTable& table, const std::map<std::string, sys::UniqueFd>& descriptors) {
+    if (const auto file = descriptors.find(model::tickets_of(table)); file != descriptors.end()) {
+        auto keys = TicketKeys::load(file->second);
+        if (keys && tickets_) *tickets_ = *keys;
+        else if (keys) tickets_ = std::make_shared<TicketKeys>(*keys);
+        else core_.log.error("{}; sessions of TLS that other workers began are begun anew here", keys.error().message());
+    }
+    const bool tls = std::any_of(table.entrances.begin(), table.entrances.end(), [](const model::Entrance& entrance) { return entrance.tls.has_value(); });
+    if (tls && !tickets_) tickets_ = std::make_shared<TicketKeys>(TicketKeys::make(core_.now));
+}
+
 // What cannot be used was refused before it came here; where it is not, the one before stays in force.
 void Gateway::take_credentials(Door& door, std::map<std::string, sys::UniqueFd>& descriptors) {
     if (!door.entrance.tls) {
@@ -199,7 +212,8 @@ void Gateway::take_credentials(Door& door, std::map<std::string, sys::UniqueFd>&
     const auto key_text = sys::read_all(key->second, limits::tls_file_bytes);
     if (!certificate_text || !key_text) return core_.log.error("listener {}: {}", door.entrance.name, (certificate_text ? key_text : certificate_text).error().message());
     const bool is_http = door.entrance.protocol == model::Protocol::http;
-    auto made = make_credentials(*certificate_text, *key_text, door.entrance.tls->minimum, is_http, door.entrance.http.http2);
+    auto made = make_credentials(*certificate_text, *key_text, door.entrance.tls->minimum, is_http, door.entrance.http.http2,
+                                 {tickets_, model::certificate_of(door.entrance)});
     if (!made) return core_.log.error("listener {}: {}", door.entrance.name, made.error().message());
     door.credentials = std::move(*made);
 }

@@ -40,8 +40,8 @@ class Gateway {
     Result<void> watch(const sys::UniqueFd& fd, std::function<void()> handler);
 
     // From here on connections are made by this table only. `descriptors`: what it has not had before of what the
-    // table names: listening sockets by their names, access logs by their paths, and certificates and keys
-    // (model::certificate_of).
+    // table names: listening sockets by their names, access logs by their paths, certificates and keys
+    // (model::certificate_of), and the keys of tickets (model::tickets_of).
     void follow(const model::RouteTable& table, std::map<std::string, sys::UniqueFd> descriptors);
     // Every connection goes to the worker at the other end, whose id is `heir`.
     void give(sys::UniqueFd channel, std::uint64_t heir);
@@ -65,6 +65,7 @@ class Gateway {
     void accept_from(Door& door);
     void watch(Door& door);
     void enter(const std::shared_ptr<Door>& door, Stream client, const ClientAddress& address);
+    void take_tickets(const model::RouteTable& table, const std::map<std::string, sys::UniqueFd>& descriptors);
     void take_credentials(Door& door, std::map<std::string, sys::UniqueFd>& descriptors);
     void settle_accepting();
     void stop_accepting(Door& door);
@@ -102,6 +103,7 @@ class Gateway {
     std::map<std::pair<std::string, std::string>, std::shared_ptr<Pool>> pools_;  // by listening socket and service
     std::map<std::string, std::shared_ptr<AccessLog>> access_logs_;               // by path
     std::set<std::uint64_t> present_;  // endpoints of the table
+    std::shared_ptr<TicketKeys> tickets_;  // of all credentials; null: there was no TLS yet
     // Doors that an event of this turn may still name.
     std::vector<std::shared_ptr<Door>> left_;
     std::vector<std::pair<const sys::UniqueFd*, std::function<void()>>> watched_;

@@ -235,6 +235,7 @@ void H2Stream::go_on() {
 
 void H2Stream::cancel() {
     client_.consume(id_, std::exchange(in_, {}).size());
+    if (exchange_.active()) ++client_.core().totals.aborted;
     exchange_.cancel();
     unlink();
     if (!entry_) return;

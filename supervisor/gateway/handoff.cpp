@@ -215,13 +215,18 @@ void Handoff::settle(Line& line) {
 
 void Handoff::lose(Line& line) {
     const std::shared_ptr<Pool> pool = line.pool;
+    const std::uint64_t endpoint = line.endpoint;
     auto guests = std::exchange(line.guests, {});
     untaken_ -= guests.size();
     uncount(line, guests.size());
     if (!guests.empty()) pool->failed(line.endpoint, core_.now, true);
     disconnect(line);
     settle(line);
-    for (Guest& guest : guests) again_(pool, std::move(guest));
+    for (Guest& guest : guests) {
+        ++guest.offers;
+        guest.last = endpoint;
+        again_(pool, std::move(guest));
+    }
 }
 
 void Handoff::disconnect(Line& line) {

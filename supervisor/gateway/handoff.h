@@ -38,6 +38,8 @@ struct Guest {
     ClientAddress address;
     bool careful = false;  // as in Leg
     Millis since = 0;      // when it was accepted
+    std::uint8_t offers = 0;  // lines that broke with it...
+    std::uint64_t last = 0;   // ...the last one's endpoint
 };
 
 class Line final : public Handler {

@@ -53,6 +53,8 @@ void HttpClient::on_ready(const sys::Readiness& told) {
     // What it has sent ahead of the present response.
     if (state_ == State::between && !in_.empty() && out_.room()) consume_rest();
     if (readable_ && state_ != State::closed) read();
+    // A half of a connection that is closed does not tell whether the other one is read: only the user knows.
+    if (state_ == State::asking && ending_ && door_->entrance.http.abort_on_close) close(false);
 }
 
 bool HttpClient::wants_input() const {
@@ -375,6 +377,7 @@ Passed HttpClient::part() {
 void HttpClient::close(bool broken) {
     if (state_ == State::closed) return;
     state_ = State::closed;
+    if (exchange_ && exchange_->active()) ++plane_.core().totals.aborted;
     if (exchange_) exchange_->cancel();
     if (entry_ && !answered_) entry_->status = limits::http_client_gone;
     log_request();

@@ -101,6 +101,7 @@ void Porch::enter(Arrival& arrival) {
 void Porch::refuse(Arrival& arrival, std::string_view why) {
     std::unique_ptr<Arrival> taken = take(arrival);
     ++refused_;
+    ++core_.totals.refused;
     ++core_.totals.closed;
     // Anybody can cause these: the log says how many there were, and why the last one.
     if (said_ == 0 || core_.now - said_ >= limits::porch_log) {

@@ -61,6 +61,7 @@ struct Session final : public Timed {
     std::uint32_t index = 0;            // in the list of all
     std::vector<std::uint64_t> tried;   // endpoints that could not be reached, in a row
     SessionState state = SessionState::waiting;
+    std::uint8_t offers = 0;            // as in Guest
     bool refused = false;               // the worker that it was to go to could not take it; not offered for now
 
     Leg& leg(Side side) { return side == Side::client ? client : upstream; }

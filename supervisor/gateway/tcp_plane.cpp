@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/gateway_limits.h"
+#include "base/handoff_limits.h"
 #include "gateway/proxy_header.h"
 #include "gateway/roll.h"
 
@@ -41,8 +42,12 @@ void TcpPlane::take_back(std::shared_ptr<Pool> pool, Guest guest) {
     session.client.stream = std::move(guest.stream);
     session.client.careful = guest.careful;
     session.since = guest.since;
+    session.offers = guest.offers;
+    // Others come first: a strategy may like the one best that has nobody as it takes nobody.
+    session.tried = {guest.last};
     session.pool = std::move(pool);
     session.pick = std::make_unique<Pick>(Pick{guest.address, guest.address.text, {}});
+    if (session.offers >= limits::guest_offers) return give_up(session);
     connect(session);
 }
 
@@ -82,7 +87,7 @@ void TcpPlane::connect(Session& session) {
 
 // True: that was all there is to do for it.
 bool TcpPlane::hand(Session& session, const Pool::Peer& peer) {
-    Guest guest{std::move(session.client.stream), session.pick->client, session.client.careful, session.since};
+    Guest guest{std::move(session.client.stream), session.pick->client, session.client.careful, session.since, session.offers};
     const Handoff::Answer answer = handoff_.give(peer, session.pool, guest);
     if (answer == Handoff::Answer::given) {
         detach(session);

@@ -7,9 +7,12 @@
 #include <cstdint>
 
 #include <openssl/bio.h>
+#include <openssl/core_names.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
+#include <openssl/params.h>
 #include <openssl/pem.h>
+#include <openssl/rand.h>
 #include <openssl/ssl.h>
 
 #include "base/check.h"
@@ -185,6 +188,54 @@ int choose_protocol(SSL*, const unsigned char** out, unsigned char* size, const 
     return SSL_TLSEXT_ERR_OK;
 }
 
+// --- tickets ---
+
+using Keys = std::shared_ptr<const TicketKeys>;
+
+// Where a context has its keys: sessions may outlive everything else of it.
+int keys_index() {
+    static const int index = SSL_CTX_get_ex_new_index(0, nullptr, nullptr, nullptr,
+                                                      [](void*, void* keys, CRYPTO_EX_DATA*, int, long, void*) { delete static_cast<Keys*>(keys); });
+    CHECK(index >= 0);
+    return index;
+}
+
+// As RFC 5077 recommends: AES-256 in CBC mode, then HMAC with SHA-256. 1: done; 2: done, and a new one is wanted; 0: it is
+// not ours, or too old; less: an error.
+int use_ticket_key(SSL* session, unsigned char* name, unsigned char* vector, EVP_CIPHER_CTX* cipher, EVP_MAC_CTX* mac, int seals) {
+    const TicketKeys& keys = **static_cast<const Keys*>(SSL_CTX_get_ex_data(SSL_get_SSL_CTX(session), keys_index()));
+    const TicketKey* key = seals != 0 ? &keys.current() : keys.find(std::span<const unsigned char, ticket_name_bytes>(name, ticket_name_bytes));
+    if (key == nullptr) return 0;
+    if (seals != 0) {
+        std::copy(key->name.begin(), key->name.end(), name);
+        if (RAND_bytes(vector, EVP_CIPHER_get_iv_length(EVP_aes_256_cbc())) != 1) return -1;
+    }
+    std::array<char, 7> digest{"SHA256"};
+    std::array<unsigned char, ticket_secret_bytes> secret = key->mac;
+    const std::array parameters{OSSL_PARAM_construct_octet_string(OSSL_MAC_PARAM_KEY, secret.data(), secret.size()),
+                                OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest.data(), 0), OSSL_PARAM_construct_end()};
+    const bool sound = EVP_CipherInit_ex(cipher, EVP_aes_256_cbc(), nullptr, key->cipher.data(), vector, seals != 0 ? 1 : 0) == 1 &&
+                       EVP_MAC_CTX_set_params(mac, parameters.data()) == 1;
+    OPENSSL_cleanse(secret.data(), secret.size());
+    if (!sound) return -1;
+    // By 1.3 a ticket is for one use, so that who watches cannot tell two connections of one client (RFC 8446, C.4).
+    return seals == 0 && (keys.is_old(*key) || SSL_version(session) == TLS1_3_VERSION) ? 2 : 1;
+}
+
+Result<void> resume_by(SSL_CTX* context, const Resumption& resumption) {
+    std::array<unsigned char, SSL_MAX_SID_CTX_LENGTH> scope{};
+    static_assert(scope.size() == 32);
+    CHECK(EVP_Digest(resumption.scope.data(), resumption.scope.size(), scope.data(), nullptr, EVP_sha256(), nullptr) == 1);
+    CHECK(SSL_CTX_set_session_id_context(context, scope.data(), static_cast<unsigned>(scope.size())) == 1);
+    SSL_CTX_set_timeout(context, limits::tls_session / 1'000);
+    if (!resumption.keys) return {};
+    auto keys = std::make_unique<Keys>(resumption.keys);
+    if (SSL_CTX_set_ex_data(context, keys_index(), keys.get()) != 1) return failed("TLS: " + reason());
+    static_cast<void>(keys.release());  // the context's
+    SSL_CTX_set_tlsext_ticket_key_evp_cb(context, use_ticket_key);
+    return {};
+}
+
 class Made final : public Credentials {
   public:
     explicit Made(Context context) : context_(std::move(context)) {}
@@ -228,7 +279,7 @@ Result<void> use_key(SSL_CTX* context, std::string_view pem) {
 }  // namespace
 
 Result<std::shared_ptr<const Credentials>> make_credentials(std::string_view certificate, std::string_view key, model::TlsVersion minimum, bool alpn,
-                                                            bool http2) {
+                                                            bool http2, const Resumption& resumption) {
     ERR_clear_error();
     Context context(SSL_CTX_new(TLS_server_method()));
     if (!context) return failed("TLS: " + reason());
@@ -242,6 +293,7 @@ Result<std::shared_ptr<const Credentials>> make_credentials(std::string_view cer
     SSL_CTX_set_mode(context.get(), SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
     // A session goes on by its ticket, which the client keeps.
     SSL_CTX_set_session_cache_mode(context.get(), SSL_SESS_CACHE_OFF);
+    if (auto done = resume_by(context.get(), resumption); !done) return done.error();
     SSL_CTX_set_read_ahead(context.get(), 1);
     if (alpn) SSL_CTX_set_alpn_select_cb(context.get(), choose_protocol, http2 ? context.get() : nullptr);
     if (auto used = use_certificate(context.get(), certificate); !used) return used.error().context("certificate");

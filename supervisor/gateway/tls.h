@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "base/result.h"
+#include "gateway/ticket_keys.h"
 #include "model/listener.h"
 #include "sys/descriptor.h"
 #include "sys/stream.h"
@@ -43,10 +44,18 @@ class Credentials {
     virtual std::unique_ptr<TlsSession> accept() const = 0;
 };
 
+// How clients take their sessions up again. `keys` may change, which holds from the next handshake on; none: nobody can,
+// where another process made the session. `scope`: whose sessions they are; those of another one begin anew, as who was
+// shown one certificate has not seen any other.
+struct Resumption {
+    std::shared_ptr<const TicketKeys> keys;
+    std::string scope;
+};
+
 // PEM texts: the certificate with those that lead to its root, and its key. `alpn`: HTTP's versions are agreed on
 // (h2 only with `http2`). An Error says what is wrong with them.
 Result<std::shared_ptr<const Credentials>> make_credentials(std::string_view certificate, std::string_view key, model::TlsVersion minimum, bool alpn,
-                                                            bool http2);
+                                                            bool http2, const Resumption& resumption = {});
 
 // Of the files that a listener names. An Error says which of them cannot be used, and why. Reads files: for a
 // master, not for a worker.

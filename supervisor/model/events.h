@@ -74,6 +74,10 @@ struct QueueEmpty {
 struct ListenerDrained {
     std::string identity;
 };
+// No client of an external service that drains is left.
+struct ServersDrained {
+    std::string service;
+};
 enum class PowerChange { start, stop, restart };
 struct PowerAsked {
     PowerChange change = PowerChange::start;
@@ -122,7 +126,7 @@ struct StopAsked {
 };
 
 using Event = std::variant<Tick, Configured, ChildStarted, ChildNotStarted, ChildExited, Adopted, Notified, Probed,
-                           QueueEmpty, ListenerDrained, PowerAsked, ScaleAsked, WeightAsked, AdminAsked, WorkerReady, WorkerLeaves, WorkerHung,
+                           QueueEmpty, ListenerDrained, ServersDrained, PowerAsked, ScaleAsked, WeightAsked, AdminAsked, WorkerReady, WorkerLeaves, WorkerHung,
                            WorkerLostHeir, PluginsChosen, StopAsked>;
 
 }  // namespace baton::model

@@ -51,10 +51,11 @@ struct HttpSpec {
     bool http2 = true;
     Forwarded forwarded = Forwarded::x_forwarded;
     bool trust_forwarded = false;    // what the client sends of them is kept
+    bool abort_on_close = false;     // one that sends no more takes no response either
 };
 BOOST_DESCRIBE_STRUCT(HttpSpec, (),
                       (header_timeout, body_timeout, idle_timeout, send_timeout, max_header, max_body, drain_grace, http2,
-                       forwarded, trust_forwarded))
+                       forwarded, trust_forwarded, abort_on_close))
 
 enum class TlsVersion { tls12, tls13 };
 BOOST_DESCRIBE_ENUM(TlsVersion, tls12, tls13)

@@ -19,5 +19,6 @@ std::string name_of(std::string_view what, const Entrance& entrance) {
 
 std::string certificate_of(const Entrance& entrance) { return name_of("certificate", entrance); }
 std::string key_of(const Entrance& entrance) { return name_of("key", entrance); }
+std::string tickets_of(const RouteTable& table) { return fmt::format("tickets {}", table.tickets); }
 
 }  // namespace baton::model

@@ -85,14 +85,17 @@ struct RouteTable {
     std::vector<Route> routes;        // those of one listener side by side
     std::vector<PluginRef> plugins;   // the routes' strategies are theirs, or built in
     std::uint64_t worker = 0;         // the id of the one that this copy is for
+    std::uint64_t tickets = 0;        // which keys seal the tickets of TLS; 0: there is no TLS
 };
-BOOST_DESCRIBE_STRUCT(RouteTable, (), (revision, entrances, routes, plugins, worker))
+BOOST_DESCRIBE_STRUCT(RouteTable, (), (revision, entrances, routes, plugins, worker, tickets))
+
+// The name under which a worker gets those keys.
+std::string tickets_of(const RouteTable& table);
 
 // --- between a master and its workers: one message each, beside it the descriptors ---
 
 // listeners  descriptors that are new to this worker, by their names: sockets, access logs,
-//            certificates and keys, plugins; for the table
-//            that comes next
+//            certificates and keys, keys of tickets, plugins; for the table that comes next
 // table      a route table, in a sealed memory file
 // give       every connection goes to the worker at the other end of the descriptor; then it ends
 // take       connections come from the worker at the other end of the descriptor

@@ -87,6 +87,15 @@ struct External {
 };
 BOOST_DESCRIBE_STRUCT(External, (), (ordinal, spec, since))
 
+// The servers of an external service, as its clients see them.
+//
+//            it is to run              nor does anybody who needs it        its clients have gone,
+//   closed ──────────────▶ serving ──────────────────────────────▶ draining ───────────────▶ closed
+//                             ▲  it is to run again                    │     or its time is over
+//                             └────────────────────────────────────────┘
+enum class ServersState { closed, serving, draining };
+BOOST_DESCRIBE_ENUM(ServersState, closed, serving, draining)
+
 struct Service {
     std::string name;
     std::uint64_t current = 0;   // the revision every place should hold
@@ -103,10 +112,12 @@ struct Service {
     bool removed = false;    // left the configuration: ends when its instances are gone
     std::uint32_t scale = 0; // replicas an operator set, until the configuration changes its own; 0: as configured
     Millis as_of = 0;        // the last step that touched it: what an earlier one asked for has been done
+    ServersState servers = ServersState::closed;  // of an external one
+    Millis servers_deadline = never;              // draining: when it is over
 };
 BOOST_DESCRIBE_STRUCT(Service, (),
                       (name, current, previous, revisions, instances, externals, overrides, phase, rollout_began, rollout_failures, rejected,
-                       stopped, removed, scale, as_of))
+                       stopped, removed, scale, as_of, servers, servers_deadline))
 
 // A listener that left the configuration: it takes nobody new and is closed when its queue is empty.
 struct ClosingListener {

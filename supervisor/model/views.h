@@ -82,8 +82,13 @@ struct WorkerView {
     std::uint64_t to_instances = 0;  // bytes
     std::uint64_t to_clients = 0;
     std::uint64_t faults = 0;        // picks of strategies that may not be, and were replaced
+    std::uint64_t refused = 0;       // of those accepted: whose PROXY header or TLS handshake came to nothing
+    std::uint64_t aborted = 0;       // requests whose clients had gone before their responses were whole
+    std::uint64_t dropped = 0;       // datagrams that could not be passed on
 };
-BOOST_DESCRIBE_STRUCT(WorkerView, (), (name, generation, pid, state, since, open, accepted, failed, taken, given, to_instances, to_clients, faults))
+BOOST_DESCRIBE_STRUCT(WorkerView, (),
+                      (name, generation, pid, state, since, open, accepted, failed, taken, given, to_instances, to_clients, faults, refused, aborted,
+                       dropped))
 
 // One strategy of a plugin, or a file that gives none.
 struct PluginView {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <set>
+#include <string_view>
 #include <utility>
 
 #include <fmt/core.h>
@@ -13,6 +14,7 @@ namespace baton::plan {
 using model::AdminState;
 using model::EndpointSpec;
 using model::External;
+using model::ServersState;
 using model::Service;
 
 namespace {
@@ -75,16 +77,47 @@ void settle_externals(Turn& turn, Service& service) {
     }
 }
 
+namespace {
+
+// The one place where it changes.
+void become(Turn& turn, Service& service, ServersState state, std::string_view why) {
+    if (service.servers == state) return;
+    service.servers = state;
+    service.servers_deadline = never;
+    if (state != ServersState::draining) {
+        if (!why.empty()) turn.announce("servers.closed", service.name, std::string(why));
+        return;
+    }
+    const Millis time = find_revision(service, service.current)->spec.stop.drain_timeout;
+    service.servers_deadline = turn.now + time;
+    turn.announce("servers.draining", service.name, fmt::format("its clients have {} to finish", format_duration(time)));
+}
+
+}  // namespace
+
+void settle_servers(Turn& turn, Service& service, bool needed) {
+    if (service.externals.empty() || service.removed) return become(turn, service, ServersState::closed, {});
+    if (wanted(turn.state, service)) return become(turn, service, ServersState::serving, {});
+    if (service.servers == ServersState::serving && !needed) become(turn, service, ServersState::draining, {});
+    if (service.servers == ServersState::draining && service.servers_deadline <= turn.now) {
+        become(turn, service, ServersState::closed, "its time is over");
+    }
+}
+
+void close_servers(Turn& turn, Service& service, std::string_view why) {
+    become(turn, service, ServersState::closed, why);
+}
+
 bool takes_traffic(const Service& service, const External& external) {
     const model::Override* said = find_override(service, external.ordinal);
     const std::uint32_t weight = said != nullptr && said->weight ? *said->weight : external.spec.weight;
     return !external.spec.down && weight > 0 && (said == nullptr || said->admin == AdminState::ready);
 }
 
-std::vector<model::Endpoint> external_endpoints(const model::State& state, const Service& service) {
+std::vector<model::Endpoint> external_endpoints(const model::State& state, const Service& service, bool last) {
     std::vector<model::Endpoint> endpoints;
     // Who waits at a listener that left with its service is served still.
-    if (service.externals.empty() || (!wanted(state, service) && !service.removed)) return endpoints;
+    if (service.externals.empty() || (!wanted(state, service) && service.servers == ServersState::closed && !service.removed)) return endpoints;
     for (const External& external : service.externals) {
         const model::Override* said = find_override(service, external.ordinal);
         const AdminState admin = said == nullptr ? AdminState::ready : said->admin;
@@ -95,7 +128,8 @@ std::vector<model::Endpoint> external_endpoints(const model::State& state, const
         endpoint.weight = said != nullptr && said->weight ? *said->weight : external.spec.weight;
         endpoint.backup = external.spec.backup;
         endpoint.down = external.spec.down || admin == AdminState::maint;
-        endpoint.draining = admin == AdminState::drain || endpoint.weight == 0;
+        const bool ends = service.servers == ServersState::draining && !last;
+        endpoint.draining = ends || admin == AdminState::drain || endpoint.weight == 0;
         endpoint.max_fails = external.spec.max_fails;
         endpoint.fail_timeout = external.spec.fail_timeout;
         endpoint.since = std::max(external.since, said == nullptr ? 0 : said->since);

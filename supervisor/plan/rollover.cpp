@@ -311,6 +311,7 @@ void reconcile(Turn& turn, Service& service) {
     remove_gone(service);
     if (wanted(turn.state, service)) settle(turn, service);
     settle_externals(turn, service);
+    settle_servers(turn, service, another_needs_it(turn.state, service));
     drop_overrides(service);
     prune(service);
 }

@@ -33,6 +33,11 @@ const Service* find(const model::State& state, const std::string& name) {
     return found == state.services.end() ? nullptr : &found->second;
 }
 
+// Its clients are to go. Servers that somebody needs who runs still are there for them.
+bool ends(const model::State& state, const Service& service) {
+    return !wanted(state, service) && service.servers != model::ServersState::serving;
+}
+
 model::Endpoint endpoint_of(const Instance& instance, const model::ServiceSpec& spec, model::Address address) {
     model::Endpoint endpoint;
     endpoint.id = instance.id;
@@ -81,7 +86,7 @@ void add_route(const model::State& state, const ListenerSpec& listener, const Se
     route.health = spec.health;
     route.timeouts = spec.timeouts;
     route.proxy_protocol = spec.proxy_protocol;
-    route.closing = !wanted(state, service);
+    route.closing = ends(state, service);
     const bool last = route.closing && listener.protocol == model::Protocol::http;
     for (const Instance* instance : listed(service, listener.protocol == model::Protocol::udp, last)) {
         const model::ServiceSpec& its = find_revision(service, instance->revision)->spec;
@@ -92,7 +97,7 @@ void add_route(const model::State& state, const ListenerSpec& listener, const Se
         if (last && instance->admin == model::AdminState::ready && instance->weight > 0) endpoint.draining = false;
         if (const model::Override* said = find_override(service, instance->ordinal)) endpoint.since = std::max(endpoint.since, said->since);
     }
-    for (model::Endpoint& endpoint : external_endpoints(state, service)) route.endpoints.push_back(std::move(endpoint));
+    for (model::Endpoint& endpoint : external_endpoints(state, service, last)) route.endpoints.push_back(std::move(endpoint));
     table.routes.push_back(std::move(route));
 }
 
@@ -110,7 +115,7 @@ void add_listener(const model::State& state, const ListenerSpec& listener, model
     const auto services = services_of(listener);
     table.entrances.back().closing = std::none_of(services.begin(), services.end(), [&](const std::string& name) {
         const Service* one = find(state, name);
-        return one != nullptr && wanted(state, *one);
+        return one != nullptr && !ends(state, *one);
     });
     for (const model::RouteSpec& route : listener.routes) {
         if (const Service* other = find(state, route.service)) add_route(state, listener, *other, route.match, table);

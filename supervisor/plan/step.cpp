@@ -7,6 +7,7 @@
 #include <fmt/core.h>
 
 #include "plan/configure.h"
+#include "plan/externals.h"
 #include "plan/instance.h"
 #include "plan/overrides.h"
 #include "plan/plugins.h"
@@ -35,7 +36,7 @@ Found find_child(State& state, std::uint64_t id) {
 }
 
 Millis service_deadline(const State& state, const Service& service) {
-    Millis next = rollover_deadline(state, service);
+    Millis next = std::min(rollover_deadline(state, service), service.servers_deadline);
     for (const Instance& instance : service.instances) next = std::min(next, deadline_of(service, instance));
     return next;
 }
@@ -125,6 +126,12 @@ class Apply {
         turn_.announce("listener.closed", event.identity, "nobody waited on it");
         touch_all();  // an external service that has left was there for who waited
     }
+    void operator()(const model::ServersDrained& event) {
+        const auto found = turn_.state.services.find(event.service);
+        if (found == turn_.state.services.end() || found->second.servers != model::ServersState::draining) return;
+        close_servers(turn_, found->second, "its clients have gone");
+        touch_all();  // what it depends on itself was there for its clients
+    }
     void operator()(const model::PowerAsked& event);
     void operator()(const model::ScaleAsked& event) {
         const auto found = turn_.state.services.find(event.service);
@@ -156,6 +163,7 @@ class Apply {
         if (!event.fast) return;
         stop_workers(turn_, limits_fast);
         for (auto& [name, service] : turn_.state.services) {
+            close_servers(turn_, service, "fast stop");
             for (Instance& instance : service.instances) {
                 if (!has_process(instance)) continue;
                 instance.ending = model::Ending::remove;
@@ -352,7 +360,9 @@ bool all_stopped(const State& state) {
 }
 
 bool instances_ended(const State& state) {
-    return std::all_of(state.services.begin(), state.services.end(), [](const auto& entry) { return entry.second.instances.empty(); });
+    return std::all_of(state.services.begin(), state.services.end(), [](const auto& entry) {
+        return entry.second.instances.empty() && entry.second.servers == model::ServersState::closed;
+    });
 }
 
 bool wanted(const State& state, const Service& service) {
@@ -368,7 +378,7 @@ bool is_open(const State& state, const model::ListenerSpec& listener) {
     const auto services = services_of(listener);
     return std::any_of(services.begin(), services.end(), [&](const std::string& name) {
         const auto service = state.services.find(name);
-        return service != state.services.end() && (wanted(state, service->second) || !service->second.instances.empty());
+        return service != state.services.end() && (wanted(state, service->second) || !service->second.instances.empty() || service->second.servers != model::ServersState::closed);
     });
 }
 

@@ -86,9 +86,9 @@ TEST_F(CommandLine, status_is_one_screen) {
               "web/1     ready    202  1m 1s  0         2        3         -                   serving\n"
               "web/2     backoff  -    0s     5         2        3         killed by signal 9  -\n"
               "\n"
-              "WORKER  STATE     PID  SINCE  OPEN  ACCEPTED  FAILED  TAKEN  GIVEN  TO INSTANCES  TO CLIENTS\n"
-              "4.0     ready     301  1h 0m  7     1000      1       3      2      65536         1048576\n"
-              "4.1     starting  302  0s     0     0         0       0      0      0             0\n");
+              "WORKER  STATE     PID  SINCE  OPEN  ACCEPTED  REFUSED  FAILED  ABORTED  DROPPED  TAKEN  GIVEN  TO INSTANCES  TO CLIENTS\n"
+              "4.0     ready     301  1h 0m  7     1000      5        1       6        4        3      2      65536         1048576\n"
+              "4.1     starting  302  0s     0     0         0        0       0        0        0      0      0             0\n");
 }
 
 TEST_F(CommandLine, status_does_not_praise_what_is_ill) {

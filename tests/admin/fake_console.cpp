@@ -112,7 +112,7 @@ void furnish(FakeConsole& console) {
         {"web/1", "web", "ready", "2", 3, 8, 202, 0, 61'000, 1, "serving", ""},
         {"web/2", "web", "backoff", "2", 3, 9, 0, 5, 400, 1, "", "killed by signal 9"},
     };
-    console.shown.workers = {{"4.0", 4, 301, "ready", 3'600'000, 7, 1'000, 1, 3, 2, 65'536, 1'048'576},
+    console.shown.workers = {{"4.0", 4, 301, "ready", 3'600'000, 7, 1'000, 1, 3, 2, 65'536, 1'048'576, 0, 5, 6, 4},
                              {"4.1", 4, 302, "starting", 400, 0, 0, 0, 0, 0, 0, 0}};
     console.shown_listeners = {{"web", "tcp:127.0.0.1:8080", "http", "web", "kernel", 2, 0, "listening"}};
     console.shown_revisions = {{"db", 1, "9", "current", "/bin/db", ""},

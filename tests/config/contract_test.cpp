@@ -65,6 +65,7 @@ constexpr Key contract[] = {
     {"listener.web.http", "forwarded", R"("both")", true},
     {"listener.web.http", "forwarded", R"("none")", true},
     {"listener.web.http", "trust_forwarded", "false", true},
+    {"listener.web.http", "abort_on_close", "false", true},
     {"listener.web", "tls", R"({ certificate = "c.pem", key = "k.pem" })", true},
     {"listener.web.tls", "minimum", R"("1.2")", true},
     {"listener.web.tls", "minimum", R"("1.3")", true},

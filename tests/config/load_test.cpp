@@ -397,7 +397,7 @@ TEST(Load, WhatWorkersDoReachesTheModel) {
     EXPECT_TRUE(web.proxy_protocol);
     EXPECT_EQ(web.access_log, "/srv/log/access.log");
     EXPECT_EQ(web.routes, (std::vector<RouteSpec>{{{"/api", "api.example.org", "x-version", "2"}, "api"}, {{"", "", "x-debug", ""}, "servers"}, {{"", "[::1]", "", ""}, "web"}}));
-    EXPECT_EQ(web.http, (HttpSpec{1000, 2000, 3000, 4000, 8192, 1ULL << 30, 0, false, Forwarded::both, true}));
+    EXPECT_EQ(web.http, (HttpSpec{1000, 2000, 3000, 4000, 8192, 1ULL << 30, 0, false, Forwarded::both, true, true}));
     EXPECT_EQ(web.tls, (TlsSpec{"/srv/tls/web.pem", "/etc/web.key", TlsVersion::tls13}));
     EXPECT_EQ(all.listeners.at(1).http, HttpSpec{});
     EXPECT_FALSE(all.listeners.at(1).tls);

@@ -355,6 +355,7 @@ TEST_F(H2, ARequestThatIsTakenBackLeavesTheInstance) {
     one->peer.reset(request.id);
     EXPECT_TRUE(meets(*one, [&] { request.instance->read(); return request.instance->over(); }));
     EXPECT_TRUE(meets(*one, [&] { return gateway_->open_to(7) == 0; }));
+    EXPECT_EQ(gateway_->totals().aborted, 1U);
     EXPECT_TRUE(goes_on(*one));
 }
 
@@ -364,6 +365,7 @@ TEST_F(H2, AClientThatIsGoneTakesItsRequestsAlong) {
     one->wire.socket.reset();
     EXPECT_TRUE(until([&] { request.instance->read(); return request.instance->over(); }));
     EXPECT_TRUE(until([&] { return gateway_->gateway->open_sessions() == 0; }));
+    EXPECT_EQ(gateway_->totals().aborted, 1U);
     EXPECT_EQ(gateway_->open_to(7), 0U);
 }
 

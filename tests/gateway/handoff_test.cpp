@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "base/gateway_limits.h"
+#include "base/handoff_limits.h"
 #include "baton/service.hpp"
 
 namespace baton::gateway {
@@ -276,6 +277,27 @@ TEST_F(BadInstance, ThatSaysNonsenseLosesItsLineAndGetsAnother) {
     ASSERT_TRUE(is_cut());
     auto wires = clients(1);
     ASSERT_TRUE(until([&] { return (line_ = hidden_.accept()) != nullptr; }));
+    EXPECT_TRUE(until([&] { return worker_.open_to(7) == 1; }));
+}
+
+TEST_F(BadInstance, ThatClosesEachLineIsOfferedAClientSoOftenAndNoMore) {
+    line_.reset();
+    turns(5);
+    auto wires = clients(1);
+    std::size_t lines = 0;
+    EXPECT_TRUE(until([&] {
+        if (hidden_.accept()) ++lines;
+        wires[0].read();
+        return wires[0].over();
+    }));
+    EXPECT_EQ(lines, limits::guest_offers);
+    EXPECT_EQ(worker_.totals().failed, 1U);
+    EXPECT_EQ(worker_.totals().closed, 1U);
+    EXPECT_EQ(worker_.open_to(7), 0U);
+    EXPECT_EQ(worker_.gateway->open_sessions(), 0U);
+    // The next one is a client like any other.
+    auto later = clients(1);
+    EXPECT_TRUE(until([&] { return (line_ = hidden_.accept()) != nullptr; }));
     EXPECT_TRUE(until([&] { return worker_.open_to(7) == 1; }));
 }
 

@@ -494,6 +494,7 @@ TEST_F(Http, WhoLeavesTellsItsClients) {
     answer(idle, *instance);
     EXPECT_EQ(idle.got, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello");
     EXPECT_TRUE(ends(idle));
+    idle.socket.reset();
     EXPECT_TRUE(until([&] { return gateway_->gateway->finished(); }));
 }
 

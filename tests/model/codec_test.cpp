@@ -79,6 +79,8 @@ Service full_service() {
     service.stopped = service.removed = true;
     service.scale = 6;
     service.as_of = 1001;
+    service.servers = ServersState::draining;
+    service.servers_deadline = 1002;
     return service;
 }
 
@@ -87,7 +89,7 @@ ListenerSpec full_listener() {
     listener.proxy_protocol = true;
     listener.access_log = "/var/log/access.log";
     listener.routes = {{{"/api", "example.org", "x-version", "2"}, "api"}, {{"/", "", "", ""}, "web"}};
-    listener.http = {1, 2, 3, 4, 5, 6, 7, false, Forwarded::both, true};
+    listener.http = {1, 2, 3, 4, 5, 6, 7, false, Forwarded::both, true, true};
     listener.tls = TlsSpec{"/etc/cert.pem", "/etc/key.pem", TlsVersion::tls13};
     return listener;
 }
@@ -150,6 +152,7 @@ RouteTable full_table() {
     table.entrances[0].reader = 103;
     table.entrances[0].reader_before = 102;
     table.worker = 104;
+    table.tickets = 105;
     Route web;
     web.listener = "shared/tcp4:127.0.0.1:80";
     web.service = "web";
@@ -170,7 +173,7 @@ StatusView full_status() {
     StatusView status;
     status.node = {"alpha", "running", 1, 2, 4, "0.2.0", "kernel", "v2", "/etc/baton/baton.toml", 99, "running"};
     status.plugins = {{"sample", "baton.balancer/1", "", "/p/sample.so", "quarantined", "it crashed in pick", ""}};
-    status.workers = {{"4.0", 4, 4545, "ready", 100, 3, UINT64_MAX, 1, 5, 6, 7, 8}, {"3.0", 3, 4343, "leaving", 1, 0, 0, 0, 0, 9, 0, 0}};
+    status.workers = {{"4.0", 4, 4545, "ready", 100, 3, UINT64_MAX, 1, 5, 6, 7, 8, 9, 10, 11, 12}, {"3.0", 3, 4343, "leaving", 1, 0, 0, 0, 0, 9, 0, 0}};
     return status;
 }
 

@@ -214,6 +214,7 @@ const std::map<std::string, Story::Handler>& Story::commands() {
         {"worker-lost-heir", [](Story& s, const Command& c) { s.happen(WorkerLostHeir{s.child(c.words.at(1)), s.child(c.words.at(2))}); }},
         {"worker-hung", [](Story& s, const Command& c) { s.happen(WorkerHung{s.child(c.words.at(1))}); }},
         {"routes", [](Story& s, const Command&) { s.tell_routes(); }},
+        {"servers-drained", [](Story& s, const Command& c) { s.happen(ServersDrained{c.words.at(1)}); }},
         {"listener-drained", [](Story& s, const Command& c) { s.happen(ListenerDrained{c.words.at(1)}); }},
         {"tick", [](Story& s, const Command& c) { s.tick(c); }},
         {"stop", [](Story& s, const Command& c) { s.power(PowerChange::stop, c); }},

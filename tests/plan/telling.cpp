@@ -116,6 +116,7 @@ std::string tell(const State& state, Millis now) {
         if (service.rejected.revision != 0) text += fmt::format(", rejected {}", service.rejected.revision);
         if (service.removed) text += ", removed";
         if (!wanted(state, service)) text += ", not wanted";
+        if (service.servers == ServersState::draining) text += ", draining" + left(service.servers_deadline, now);
         text += "\n";
         for (const Instance& instance : service.instances) text += tell_instance(instance, now);
         for (const External& external : service.externals) text += tell_external(service, external);
@@ -189,6 +190,7 @@ std::string tell(const Event& event) {
             }
             if constexpr (std::is_same_v<E, QueueEmpty>) return fmt::format("queue empty #{}", e.id);
             if constexpr (std::is_same_v<E, ListenerDrained>) return "listener drained " + e.identity;
+            if constexpr (std::is_same_v<E, ServersDrained>) return "servers drained " + e.service;
             if constexpr (std::is_same_v<E, PowerAsked>) {
                 return fmt::format("power {} {}/{}", static_cast<int>(e.change), e.service, e.ordinal ? std::to_string(*e.ordinal) : "*");
             }

@@ -1,9 +1,12 @@
 // The hash strategies against the figures of facts: keys that move when one of ten is removed, and the peak to
 // the mean, with 40,000 keys.
 #include <algorithm>
+#include <cmath>
+#include <numeric>
 
 #include <gtest/gtest.h>
 
+#include "rendezvous.h"
 #include "shipped.h"
 
 namespace baton {
@@ -81,6 +84,61 @@ TEST(Hash, RendezvousIsEvenAndMovesNobodyElse) {
     EXPECT_EQ(figures.needless, 0);
     EXPECT_LT(figures.peak, 1.04);           // 1.02
     EXPECT_EQ(figures_of("rendezvous", false).needless, 0);
+}
+
+// With weights: only the keys of who is gone move, and each has its share.
+TEST(Hash, WeightedRendezvousMovesNobodyElse) {
+    std::vector<std::uint32_t> weights;
+    for (std::uint32_t i = 0; i < 20; ++i) weights.push_back(1 + i % 7);
+    const auto sum = std::accumulate(weights.begin(), weights.end(), 0U);
+    auto members = TestPool::weighted(weights);
+    auto pool = shipped_pool("hash", {{"method", "rendezvous"}});
+    pool.assign(members);
+    const auto before = map_keys(pool);
+    members.erase(members.begin() + 6);
+    pool.assign(members);
+    auto after = map_keys(pool);
+    std::vector<int> loads(20);
+    for (std::size_t key = 0; key < before.size(); ++key) {
+        ++loads[before[key]];
+        if (before[key] == 6) continue;
+        ASSERT_EQ(after[key] + (after[key] >= 6 ? 1 : 0), before[key]);
+    }
+    // Five times the deviation of a count that is left to chance.
+    for (std::size_t i = 0; i < 20; ++i) {
+        const double share = static_cast<double>(keys) * weights[i] / sum;
+        EXPECT_NEAR(loads[i], share, 5 * std::sqrt(share)) << weights[i];
+    }
+}
+
+// What is left out because it cannot be the best would not have been: for all numbers and mixtures of weights, and where
+// not everybody fits, it is the one that a look at each finds.
+TEST(Hash, WeightedRendezvousFindsTheHighestScore) {
+    std::uint64_t state = 1;
+    const auto number = [&state] { return state = hashing::score_of(state, 0x9e3779b97f4a7c15U); };
+    for (const std::uint32_t count : {1U, 2U, 3U, 10U, 127U, 128U, 129U, 300U}) {
+        for (const std::uint32_t most : {2U, 7U, 1'000U, 1'000'000U}) {
+            std::vector<hashing::Seat> seats;
+            for (std::uint32_t i = 0; i < count; ++i) seats.push_back({number(), i == 0 ? most : 1 + static_cast<std::uint32_t>(number() % most)});
+            const hashing::Rendezvous rendezvous(seats);
+            for (std::uint32_t k = 0; k < 2'000; ++k) {
+                const std::uint64_t key = number();
+                const auto fits = [&](std::uint32_t s) { return k % 2 == 0 || s % 3 != k % 3; };
+                std::uint32_t best = hashing::nowhere;
+                double score = 0;
+                for (std::uint32_t s = 0; s < count; ++s) {
+                    const double u = (static_cast<double>(hashing::score_of(seats[s].name, key) >> 11U) + 0.5) * 0x1p-53;
+                    const double its = seats[s].weight / hashing::minus_log(u);
+                    if (its <= score || !fits(s)) continue;
+                    best = s;
+                    score = its;
+                }
+                // Of even weights the number itself decides, which is the same but for the last bits.
+                if (std::all_of(seats.begin(), seats.end(), [&](const auto& seat) { return seat.weight == seats[0].weight; })) continue;
+                ASSERT_EQ(rendezvous.find(key, fits), best) << count << " seats, weights to " << most;
+            }
+        }
+    }
 }
 
 class EachMethod : public testing::TestWithParam<const char*> {};

@@ -177,7 +177,7 @@ std::string list_of(const std::vector<model::NodeView>& nodes, const Terminal& t
 }
 
 std::string list_of(const std::vector<model::WorkerView>& workers, const Terminal& terminal) {
-    Table table({"WORKER", "STATE", "PID", "SINCE", "OPEN", "ACCEPTED", "FAILED", "TAKEN", "GIVEN", "TO INSTANCES", "TO CLIENTS"});
+    Table table({"WORKER", "STATE", "PID", "SINCE", "OPEN", "ACCEPTED", "REFUSED", "FAILED", "ABORTED", "DROPPED", "TAKEN", "GIVEN", "TO INSTANCES", "TO CLIENTS"});
     for (const auto& worker : workers) {
         table.add({{worker.name, Colour::none},
                    state_cell(worker.state),
@@ -185,7 +185,10 @@ std::string list_of(const std::vector<model::WorkerView>& workers, const Termina
                    {span(worker.since), Colour::none},
                    {std::to_string(worker.open), Colour::none},
                    {std::to_string(worker.accepted), Colour::none},
+                   {std::to_string(worker.refused), Colour::none},
                    {std::to_string(worker.failed), worker.failed == 0 ? Colour::none : Colour::busy},
+                   {std::to_string(worker.aborted), Colour::none},
+                   {std::to_string(worker.dropped), worker.dropped == 0 ? Colour::none : Colour::busy},
                    {std::to_string(worker.taken), Colour::none},
                    {std::to_string(worker.given), Colour::none},
                    {std::to_string(worker.to_instances), Colour::none},

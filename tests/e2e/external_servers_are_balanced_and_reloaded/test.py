@@ -1,10 +1,11 @@
 # ctest: RUN_SERIAL TIMEOUT 300
 """The classical upstream: two servers that somebody else runs, with weights, then one is `down` after a reload,
 then it is back and another one is new. No request fails, no worker is replaced, and what an operator says of a
-server holds until it leaves the configuration.
+server holds until it leaves the configuration. A service that is stopped serves whoever is connected to the end.
 """
 import os
 import signal
+import threading
 
 from baton_e2e import SERVER, main
 from baton_e2e.by_hand import listen
@@ -93,4 +94,89 @@ def what_an_operator_says(sandbox):
     baton.stop()
 
 
-main(weights_down_and_a_reload, what_an_operator_says)
+def answer(client, path="/"):
+    """The head of a whole answer."""
+    client.sendall(f"GET {path} HTTP/1.1\r\nHost: old\r\n\r\n".encode())
+    return hear(client)
+
+
+def hear(client):
+    got = b""
+    while b"\r\n\r\n" not in got:
+        more = client.recv(65536)
+        assert more, f"cut after {got!r}"
+        got += more
+    head, body = got.split(b"\r\n\r\n", 1)
+    length = next(int(line.split(b":")[1]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length"))
+    while len(body) < length:
+        more = client.recv(65536)
+        assert more, f"cut after {len(body)} of {length} bytes"
+        body += more
+    return head.decode().lower()
+
+
+def refuses(address):
+    try:
+        connect(address, timeout=2).close()
+    except (ConnectionError, TimeoutError):
+        return True
+    return False
+
+
+def a_stop_cuts_nobody(sandbox):
+    """Of the service, and of everything: who is connected is answered, and told that it was the last time."""
+    for everything in (False, True):
+        one = server(sandbox, "one")
+        config, address = configure(sandbox, [{"address": one}])
+        config["listener"]["web"]["protocol"] = "http"
+        config["service"]["old"]["stop"] = {"drain_timeout": "60s"}
+        baton = sandbox.supervisor(config)
+        clients = [connect(address) for _ in range(3)]
+        for client in clients:
+            client.settimeout(15)
+            assert "connection: close" not in answer(client)
+        slow = connect(address)
+        slow.settimeout(15)
+        slow.sendall(b"GET /?ms=1500 HTTP/1.1\r\nHost: old\r\n\r\n")
+        baton.until(lambda baton=baton: sum(one["open"] for one in baton.get("/v1/workers")) >= 4, "all are there")
+        after = baton.last_event()
+        order = threading.Thread(target=baton.run, args=("stop", "old"))
+        if everything:
+            baton.keeper.kill(signal.SIGQUIT)
+        else:
+            order.start()
+        baton.await_event("servers.draining", "old", after)
+        for client in clients[:2]:
+            assert "connection: close" in answer(client)
+        assert hear(slow).startswith("http/1.1 200")
+        # The third is sent away after its grace.
+        assert clients[2].recv(100) == b""
+        if everything:
+            baton.await_end(20)
+            continue
+        order.join(20)
+        assert not order.is_alive() and baton.service("old")["state"] == "stopped"
+        baton.until(lambda: refuses(address), "nobody listens")
+        baton.run("start", "old")
+        assert answer(connect(address)).startswith("http/1.1 200")
+        baton.stop()
+
+
+def a_stop_waits_for_nobody_for_ever(sandbox):
+    """A connection that does not end keeps its listener open for so long, and no longer."""
+    one = server(sandbox, "one")
+    config, address = configure(sandbox, [{"address": one}])
+    config["service"]["old"]["stop"] = {"drain_timeout": "1s"}
+    baton = sandbox.supervisor(config)
+    stays = connect(address)
+    stays.settimeout(15)
+    assert answer(stays).startswith("http/1.1 200")
+    after = baton.last_event()
+    baton.run("stop", "old")
+    assert [one["text"] for one in baton.events() if one["number"] > after and one["kind"] == "servers.closed"] == ["its time is over"]
+    baton.until(lambda: refuses(address), "nobody listens")
+    stays.close()
+    baton.stop()
+
+
+main(weights_down_and_a_reload, what_an_operator_says, a_stop_cuts_nobody, a_stop_waits_for_nobody_for_ever)
