@@ -13,6 +13,10 @@ inline constexpr std::uint32_t workers = 256;
 // One buffer for all connections of a worker: what one read takes at most. Larger gains nothing on 1 MiB
 // responses, smaller costs system calls.
 inline constexpr std::size_t relay_buffer_bytes = 512 * 1024;
+// Writes that wait for the end of a turn to be made together: more gain nothing, and the first would wait longer...
+inline constexpr std::size_t posted_writes = 64;
+// ...and what each may have: copying costs less than a call up to about this.
+inline constexpr std::size_t posted_bytes = 4 * 1024;
 // What one connection may move before the others have their turn.
 inline constexpr std::size_t relay_turn_bytes = 2 * 1024 * 1024;
 // Connections accepted from one listener before the others have their turn.

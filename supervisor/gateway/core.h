@@ -1,9 +1,10 @@
-// What all kinds of traffic of one worker share: the kernel's queue, the time of the present turn, the buffer
+// What all kinds of traffic of one worker share: the kernel's queue, what is written at the end of the turn, the time of the present turn, the buffer
 // that reads go into, counters, deadlines, and the records of those that ended in this turn.
 #pragma once
 
 #include <algorithm>
 #include <memory>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -11,13 +12,15 @@
 #include "base/log.h"
 #include "gateway/counters.h"
 #include "gateway/handler.h"
+#include "gateway/outbox.h"
 #include "sys/readiness.h"
 
 namespace baton::gateway {
 
 struct Core {
-    Core(sys::Epoll queue, Counters shared, Log& to)
+    Core(sys::Epoll queue, std::optional<sys::SendBatch> batch, Counters shared, Log& to)
         : epoll(std::move(queue)),
+          outbox(std::move(batch)),
           counters(std::move(shared)),
           totals(counters.totals()),
           log(to),
@@ -25,6 +28,7 @@ struct Core {
           buffer(limits::relay_buffer_bytes) {}
 
     sys::Epoll epoll;
+    Outbox outbox;
     Counters counters;
     Totals& totals;
     Log& log;

@@ -114,9 +114,9 @@ void Exchange::send(std::string_view data) {
     if (request_.framing.kind == Kind::chunked) {
         std::string size;
         http::write_chunk_size(size, data.size());
-        sound = link_->out.put(link_->stream, data, size, "\r\n");
+        sound = link_->out.post(all_.core().outbox, token_of(*link_), link_->stream, data, size, "\r\n");
     } else {
-        sound = link_->out.put(link_->stream, data);
+        sound = link_->out.post(all_.core().outbox, token_of(*link_), link_->stream, data);
     }
     all_.core().totals.to_instances += data.size();
     // It may have answered before it closed: that is read still.
@@ -138,7 +138,7 @@ void Exchange::end_chunks() {
 
 void Exchange::flush() {
     if (link_ == nullptr || link_->state == LinkState::connecting) return;
-    if (!link_->deaf && !link_->out.empty() && !link_->out.flush(link_->stream)) link_->deaf = link_->readable = true;
+    if (!link_->deaf && !link_->out.empty() && !link_->out.post(all_.core().outbox, token_of(*link_), link_->stream)) link_->deaf = link_->readable = true;
     watch_room();
     settle_deadline();
     if (link_->readable) all_.core().again(*link_);
@@ -148,6 +148,13 @@ void Exchange::flush() {
 void Exchange::watch_room() {
     if (link_->out.room() || link_->deaf || std::exchange(link_->writing, true)) return;
     static_cast<void>(all_.core().epoll.change(link_->stream.socket(), Epoll::Watch::stream_writing, token_of(*link_)));
+}
+
+void Exchange::on_link_late() {
+    if (!link_->out.settle(link_->stream)) link_->deaf = link_->readable = true;
+    watch_room();
+    settle_deadline();
+    if (link_->readable) all_.core().again(*link_);
 }
 
 void Exchange::on_link(const sys::Readiness& event) {
@@ -306,7 +313,7 @@ void Exchange::finish(bool clean) {
     const bool whole = state_ == State::answering && (body_.over() || body_.framing().kind == Kind::until_close);
     if (!whole) return fail(Fault::closed, 502);
     Link& link = *std::exchange(link_, nullptr);
-    const bool kept = clean && body_.over() && body_over_ && !link.deaf && link.out.empty() && !response_options_.close && pool_->has(link.endpoint) &&
+    const bool kept = clean && body_.over() && body_over_ && !link.deaf && link.out.empty() && !link.stream.posted() && !response_options_.close && pool_->has(link.endpoint) &&
                       pool_->rules().proxy_protocol == model::ProxyProtocol::none;
     state_ = State::idle;
     pool_->succeeded(link.endpoint, all_.core().now, response_us_);

@@ -95,6 +95,7 @@ class Exchange : public boost::intrusive::list_base_hook<boost::intrusive::link_
 
     // --- for its link and its room of exchanges ---
     void on_link(const sys::Readiness& event);
+    void on_link_late();
     void on_link_deadline();
     void try_again();
     const std::shared_ptr<Pool>& pool() const { return pool_; }

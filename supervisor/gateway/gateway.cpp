@@ -14,8 +14,8 @@ namespace baton::gateway {
 
 using sys::Epoll;
 
-Gateway::Gateway(Epoll epoll, Counters counters, model::BalancerSource& strategies, Log& log, std::uint32_t worker)
-    : core_(std::move(epoll), std::move(counters), log),
+Gateway::Gateway(Epoll epoll, std::optional<sys::SendBatch> batch, Counters counters, model::BalancerSource& strategies, Log& log, std::uint32_t worker)
+    : core_(std::move(epoll), std::move(batch), std::move(counters), log),
       strategies_(strategies),
       worker_(worker),
       handoff_(core_, [this](std::shared_ptr<Pool> pool, Guest guest) { tcp_.take_back(std::move(pool), std::move(guest)); }, [this] { tcp_.retry_now(); }),
@@ -37,11 +37,13 @@ void Gateway::turn() {
     core_.now = monotonic_now();
     core_.totals.beat = static_cast<std::uint64_t>(core_.now);
     for (const sys::Readiness& event : events) dispatch(event);
+    write_posted();
     // Those that had their turn and have more: after everybody else.
     tcp_.run_again();
     core_.run_again();
     on_time();
     handoff_.flush();
+    write_posted();
     if (giver_) give_some();
     core_.totals.open = open_sessions() + handoff_.open();
     for (auto& [path, log] : access_logs_) log->flush();
@@ -66,6 +68,22 @@ void Gateway::dispatch(const sys::Readiness& event) {
             if (found != takers_.end()) take_some(found);
             return;
         }
+    }
+}
+
+void Gateway::write_posted() {
+    core_.outbox.flush([this](std::uint64_t token) { tell_late(token); });
+}
+
+void Gateway::tell_late(std::uint64_t token) {
+    switch (static_cast<Kind>(token & kind_bits)) {
+        case Kind::client: return tcp_.late(*object_of<Session>(token), Side::client);
+        case Kind::upstream: return tcp_.late(*object_of<Session>(token), Side::upstream);
+        case Kind::handler: return object_of<Handler>(token)->on_late();
+        case Kind::other:
+        case Kind::door:
+        case Kind::giver:
+        case Kind::taker: return;  // they post nothing
     }
 }
 

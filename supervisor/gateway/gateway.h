@@ -33,8 +33,8 @@ namespace baton::gateway {
 
 class Gateway {
   public:
-    // `worker`: its number among its like. `strategies` outlives this object, as the log does.
-    Gateway(sys::Epoll epoll, Counters counters, model::BalancerSource& strategies, Log& log, std::uint32_t worker);
+    // `batch`: where there is none each write is made by itself. `worker`: its number among its like. `strategies` outlives this object, as the log does.
+    Gateway(sys::Epoll epoll, std::optional<sys::SendBatch> batch, Counters counters, model::BalancerSource& strategies, Log& log, std::uint32_t worker);
 
     // `handler` is called when there is something to read. Both outlive this object.
     Result<void> watch(const sys::UniqueFd& fd, std::function<void()> handler);
@@ -62,6 +62,8 @@ class Gateway {
 
   private:
     void dispatch(const sys::Readiness& event);
+    void write_posted();
+    void tell_late(std::uint64_t token);
     void accept_from(Door& door);
     void watch(Door& door);
     void enter(const std::shared_ptr<Door>& door, Stream client, const ClientAddress& address);

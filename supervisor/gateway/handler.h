@@ -36,6 +36,8 @@ class Timed : public boost::intrusive::list_base_hook<AutoUnlink> {
 class Handler : public Timed {
   public:
     virtual void on_ready(const sys::Readiness& event) = 0;
+    // A stream of its own did not take all that was posted on it: it settles that.
+    virtual void on_late() {}
 
   private:
     friend struct Core;

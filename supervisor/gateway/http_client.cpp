@@ -57,6 +57,12 @@ void HttpClient::on_ready(const sys::Readiness& told) {
     if (state_ == State::asking && ending_ && door_->entrance.http.abort_on_close) close(false);
 }
 
+void HttpClient::on_late() {
+    if (!out_.settle(stream_)) return close(true);
+    watch_room();
+    settle_deadline(true);
+}
+
 bool HttpClient::wants_input() const {
     switch (state_) {
         case State::between: return out_.room();
@@ -268,9 +274,9 @@ void HttpClient::on_body(std::string_view data) {
     if (response_framing_.kind == Kind::chunked) {
         std::string size;
         http::write_chunk_size(size, data.size());
-        sound = out_.put(stream_, data, size, "\r\n");
+        sound = out_.post(plane_.core().outbox, token_of(*this), stream_, data, size, "\r\n");
     } else {
-        sound = out_.put(stream_, data);
+        sound = out_.post(plane_.core().outbox, token_of(*this), stream_, data);
     }
     if (!sound) return close(true);
     watch_room();
@@ -301,6 +307,8 @@ void HttpClient::on_upgraded(const http::ResponseHead& head, Links::Parted insta
     log_request();
     plane_.core().epoll.remove(stream_.socket());
     state_ = State::closed;
+    // Where that fails, whoever goes on with it finds so.
+    static_cast<void>(out_.settle(stream_));
     Tunnel tunnel{std::move(stream_), out_.take_unsent(), std::move(instance), std::exchange(in_, {}), exchange_->pool()};
     plane_.remove(*this);
     plane_.tunnel(std::move(tunnel));
@@ -331,11 +339,12 @@ void HttpClient::answer(int status) {
 }
 
 void HttpClient::finish() {
-    if (!out_.flush(stream_)) return close(true);
+    const bool stays = !close_after_ && body_.over();
+    if (!(stays ? out_.post(plane_.core().outbox, token_of(*this), stream_) : out_.flush(stream_))) return close(true);
     watch_room();
     log_request();
     if (exchange_) plane_.exchanges().give_back(std::move(exchange_));
-    if (close_after_ || !body_.over()) return linger();
+    if (!stays) return linger();
     state_ = State::between;
     settle_deadline(true);
     // What it has sent ahead, after everybody else had their turn.
@@ -381,6 +390,8 @@ void HttpClient::close(bool broken) {
     if (exchange_) exchange_->cancel();
     if (entry_ && !answered_) entry_->status = limits::http_client_gone;
     log_request();
+    // An answer before this one.
+    static_cast<void>(stream_.settle());
     if (broken) sys::break_on_close(stream_.socket());
     stream_ = Stream();
     ++plane_.core().totals.closed;

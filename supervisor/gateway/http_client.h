@@ -36,13 +36,14 @@ class HttpClient final : public Client, public Asker {
 
     void start() override;
     bool can_pass() const override { return !stream_.secure(); }
-    bool is_between() const override { return state_ == State::between && out_.empty() && !stream_.secure(); }
+    bool is_between() const override { return state_ == State::between && out_.empty() && !stream_.posted() && !stream_.secure(); }
     void leave() override;
     Door& door() override { return *door_; }
     Passed part() override;
     void close(bool broken);
 
     void on_ready(const sys::Readiness& event) override;
+    void on_late() override;
     void on_deadline() override;
 
     void on_interim(const http::ResponseHead& head) override;

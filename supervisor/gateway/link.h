@@ -31,6 +31,7 @@ class Link final : public Handler {
         : links(owner), stream(std::move(made)), endpoint(to), counter(open_connections) {}
 
     void on_ready(const sys::Readiness& event) override;
+    void on_late() override;
     void on_deadline() override;
 
     Links& links;

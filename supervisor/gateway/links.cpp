@@ -61,6 +61,8 @@ void Links::close(Link& link) {
 
 Links::Parted Links::part(Link& link) {
     core_.epoll.remove(link.stream.socket());
+    // Where that fails, whoever goes on with it finds so.
+    static_cast<void>(link.out.settle(link.stream));
     Parted parted{std::move(link.stream), link.out.take_unsent(), link.endpoint, link.counter, link.readable, link.ending};
     end(link);
     return parted;
@@ -106,6 +108,11 @@ void Link::on_ready(const sys::Readiness& event) {
         return;
     }
     if (exchange != nullptr) exchange->on_link(event);
+}
+
+void Link::on_late() {
+    if (exchange != nullptr) return exchange->on_link_late();
+    links.close(*this);
 }
 
 void Link::on_deadline() {

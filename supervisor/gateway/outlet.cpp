@@ -14,7 +14,23 @@ bool Outlet::put(Stream& stream, std::string_view data, std::string_view before,
     return sound;
 }
 
+bool Outlet::post(Outbox& outbox, std::uint64_t token, Stream& stream, std::string_view data, std::string_view before, std::string_view after) {
+    const std::array<std::string_view, 4> pieces{held_, before, data, after};
+    if (unsent_ || !stream.post(outbox, token, pieces)) return put(stream, data, before, after);
+    for (const std::string_view piece : pieces) sent_ += piece.size();
+    std::string().swap(held_);
+    return true;
+}
+
+bool Outlet::settle(Stream& stream) {
+    const Stream::Late late = stream.settle();
+    sent_ -= late.rest.size();
+    if (late.error == 0) keep(late.rest);
+    return late.error == 0;
+}
+
 bool Outlet::flush(Stream& stream) {
+    if (!settle(stream)) return false;
     if (unsent_) {
         auto& [bytes, from] = *unsent_;
         const sys::Transfer put = stream.write(std::string_view(bytes.data(), bytes.size()).substr(from));
@@ -29,6 +45,7 @@ bool Outlet::flush(Stream& stream) {
 }
 
 bool Outlet::send(Stream& stream, std::span<const std::string_view> pieces) {
+    if (!settle(stream)) return false;
     std::size_t taken = 0;
     if (!unsent_) {
         const sys::Transfer put = stream.write(pieces);
@@ -40,19 +57,20 @@ bool Outlet::send(Stream& stream, std::span<const std::string_view> pieces) {
         const std::size_t gone = std::min(taken, piece.size());
         taken -= gone;
         piece.remove_prefix(gone);
-        if (piece.empty()) continue;
-        if (!unsent_) unsent_ = std::make_unique<Unsent>();
-        unsent_->bytes.insert(unsent_->bytes.end(), piece.begin(), piece.end());
+        keep(piece);
     }
     return true;
 }
 
+void Outlet::keep(std::string_view bytes) {
+    if (bytes.empty()) return;
+    if (!unsent_) unsent_ = std::make_unique<Unsent>();
+    unsent_->bytes.insert(unsent_->bytes.end(), bytes.begin(), bytes.end());
+}
+
 std::unique_ptr<Unsent> Outlet::take_unsent() {
-    if (!held_.empty()) {
-        if (!unsent_) unsent_ = std::make_unique<Unsent>();
-        unsent_->bytes.insert(unsent_->bytes.end(), held_.begin(), held_.end());
-        std::string().swap(held_);
-    }
+    keep(held_);
+    std::string().swap(held_);
     return std::move(unsent_);
 }
 

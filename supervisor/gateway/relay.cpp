@@ -37,19 +37,38 @@ Relay::Outcome Relay::move(Session& session, Side side) {
     return pass_end(session, side);
 }
 
-// The first bytes of the buffer. What is not taken at once is kept, and its leg is watched for room.
+// The first bytes of the buffer: with those of others at the end of the turn where they are few.
 bool Relay::write(Session& session, Side side, std::size_t size) {
     Leg& to = session.leg(side);
     const std::string_view bytes(core_.buffer.data(), size);
-    const sys::Transfer put = to.stream.write(bytes);
+    if (to.stream.post(core_.outbox, token_of(session, side), {&bytes, 1})) return true;
+    if (!settle(session, side)) return false;
+    const sys::Transfer put = to.unsent ? sys::Transfer{0, EAGAIN} : to.stream.write(bytes);
     if (put.error != 0 && put.error != EAGAIN) return false;
-    if (put.bytes == bytes.size()) return true;
-    to.unsent = std::make_unique<Unsent>();
-    to.unsent->bytes.assign(bytes.begin() + static_cast<std::ptrdiff_t>(put.bytes), bytes.end());
+    keep(session, side, bytes.substr(put.bytes));
+    return true;
+}
+
+// False: it takes nothing more.
+bool Relay::settle(Session& session, Side side) {
+    const Stream::Late late = session.leg(side).stream.settle();
+    if (late.error == 0) keep(session, side, late.rest);
+    return late.error == 0;
+}
+
+// What is not taken at once is kept, and its leg is watched for room.
+void Relay::keep(Session& session, Side side, std::string_view bytes) {
+    if (bytes.empty()) return;
+    Leg& to = session.leg(side);
+    if (!to.unsent) to.unsent = std::make_unique<Unsent>();
+    to.unsent->bytes.insert(to.unsent->bytes.end(), bytes.begin(), bytes.end());
     // Streams are watched for room from the first time that there was none: before that, a unix socket would
     // wake the worker each time its peer has read. One that is not watched at all yet will be for this too.
     if (!std::exchange(to.writing, true)) static_cast<void>(core_.epoll.change(to.stream.socket(), sys::Epoll::Watch::stream_writing, token_of(session, side)));
-    return true;
+}
+
+Relay::Outcome Relay::late(Session& session, Side side) {
+    return settle(session, side) ? Outcome::idle : refused(session, side);
 }
 
 // A client that takes nothing more is gone. An instance may have answered before that, and that answer is
@@ -64,9 +83,11 @@ Relay::Outcome Relay::refused(Session& session, Side side) {
 }
 
 // Once everything was written that `side` has sent, its end is told to the other one.
-Relay::Outcome Relay::pass_end(Session& session, Side side) const {
+Relay::Outcome Relay::pass_end(Session& session, Side side) {
     Leg& from = session.leg(side);
     Leg& to = session.other(side);
+    if (from.ended && !settle(session, other(side))) return refused(session, other(side));
+    if (from.ended && to.ended && !settle(session, side)) return refused(session, side);
     if (from.ended && to.ended && !from.unsent && !to.unsent) return Outcome::over;
     if (!from.ended || to.unsent || to.told) return Outcome::idle;
     to.stream.end_output();

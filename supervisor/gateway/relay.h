@@ -1,6 +1,8 @@
 // Moves bytes between the two sides of a session, as far as they can be read and written at this moment.
 #pragma once
 
+#include <string_view>
+
 #include "gateway/core.h"
 #include "gateway/session.h"
 
@@ -17,11 +19,15 @@ class Relay {
     Outcome move(Session& session, Side side);
     // There may be room at `side` again.
     Outcome flush(Session& session, Side side);
+    // Not all that was posted to `side` was taken.
+    Outcome late(Session& session, Side side);
 
   private:
     bool write(Session& session, Side side, std::size_t size);
+    bool settle(Session& session, Side side);
+    void keep(Session& session, Side side, std::string_view bytes);
     Outcome refused(Session& session, Side side);
-    Outcome pass_end(Session& session, Side side) const;
+    Outcome pass_end(Session& session, Side side);
 
     Core& core_;
 };

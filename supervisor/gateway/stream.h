@@ -1,11 +1,16 @@
 // One side of a connection, as those see it who read and write: a socket, by itself or under TLS.
+//
+// What is posted on it goes out before the end of the turn. Until then it is as good as written; who writes more, ends
+// the output or gives the stream away settles that first.
 #pragma once
 
+#include <cerrno>
 #include <memory>
 #include <span>
 #include <string>
 #include <string_view>
 
+#include "gateway/outbox.h"
 #include "gateway/tls.h"
 #include "sys/descriptor.h"
 #include "sys/readiness.h"
@@ -44,6 +49,20 @@ class Stream {
         for (const std::string_view piece : pieces) all += piece;
         return all.empty() ? sys::Transfer{} : tls_->write(socket_, all);
     }
+    // False: it is to be written by itself.
+    bool post(Outbox& outbox, std::uint64_t token, std::span<const std::string_view> pieces) { return !tls_ && outbox.post(posted_, socket_, token, pieces); }
+    bool posted() const { return static_cast<bool>(posted_); }
+    // Writes what is posted. What was not taken is good until the end of the turn.
+    struct Late {
+        std::string_view rest;
+        int error = 0;  // never EAGAIN
+    };
+    Late settle() {
+        const std::string_view bytes = posted_.take();
+        if (bytes.empty()) return {};
+        const sys::Transfer put = write(bytes);
+        return {bytes.substr(put.bytes), put.error == EAGAIN ? 0 : put.error};
+    }
     void end_output() {
         if (tls_) tls_->end(socket_);
         sys::end_output(socket_);
@@ -52,6 +71,7 @@ class Stream {
   private:
     sys::UniqueFd socket_;
     std::unique_ptr<TlsSession> tls_;
+    Outbox::Posted posted_;
 };
 
 }  // namespace baton::gateway

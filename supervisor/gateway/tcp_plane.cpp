@@ -205,6 +205,10 @@ void TcpPlane::on_ready(Session& session, Side side, const sys::Readiness& told)
     move(session, side);
 }
 
+void TcpPlane::late(Session& session, Side side) {
+    conclude(session, other(side), relay_.late(session, side));
+}
+
 void TcpPlane::run_again() {
     for (const auto& [session, side] : std::exchange(again_, {})) {
         session->leg(side).again = false;
@@ -221,7 +225,11 @@ void TcpPlane::conclude(Session& session, Side moved, Relay::Outcome outcome) {
         case Relay::Outcome::over: return close(session, false);
         case Relay::Outcome::broken: return close(session, true);
         case Relay::Outcome::more:
-            if (!std::exchange(session.leg(moved).again, true)) again_.emplace_back(&session, moved);
+            // What was moved last may have been the other way.
+            for (const Side side : {moved, other(moved)}) {
+                Leg& leg = session.leg(side);
+                if (leg.readable && !std::exchange(leg.again, true)) again_.emplace_back(&session, side);
+            }
             return;
         case Relay::Outcome::idle: return settle_deadline(session);
     }
@@ -283,6 +291,7 @@ void TcpPlane::detach(Session& session) {
 
 void TcpPlane::close(Session& session, bool broken) {
     for (Leg* leg : {&session.client, &session.upstream}) {
+        static_cast<void>(leg->stream.settle());
         if (broken && leg->stream.socket().valid()) sys::break_on_close(leg->stream.socket());
     }
     uncount(session);

@@ -37,6 +37,8 @@ class TcpPlane {
     void on_deadline(Session& session);
     // Those that had their turn and have more.
     void run_again();
+    // Not all that was posted to this side was taken.
+    void late(Session& session, Side side);
     bool busy() const { return !again_.empty(); }
     // When those that wait for an instance are tried again.
     Millis next() const { return waiting_.empty() ? never : next_retry_; }

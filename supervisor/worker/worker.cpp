@@ -3,6 +3,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <map>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -17,6 +18,7 @@
 #include "strategy/plugin.h"
 #include "sys/channel.h"
 #include "sys/readiness.h"
+#include "sys/send_batch.h"
 #include "sys/process.h"
 
 namespace baton::worker {
@@ -28,13 +30,13 @@ constexpr int image_descriptor = 5;
 
 class Worker {
   public:
-    Worker(Log& log, sys::Epoll epoll, gateway::Counters counters, sys::UniqueFd channel, sys::UniqueFd signals)
+    Worker(Log& log, sys::Epoll epoll, std::optional<sys::SendBatch> batch, gateway::Counters counters, sys::UniqueFd channel, sys::UniqueFd signals)
         : log_(log),
           channel_(std::move(channel)),
           signals_(std::move(signals)),
           crumb_(counters.crumb()),
           strategies_(&crumb_, [&log](LogLevel level, std::string_view plugin, std::string_view line) { log.write(level, plugin, line); }),
-          gateway_(std::move(epoll), std::move(counters), strategies_, log, number()) {}
+          gateway_(std::move(epoll), std::move(batch), std::move(counters), strategies_, log, number()) {}
 
     int run() {
         const auto by_master = gateway_.watch(channel_, [this] { read_orders(); });
@@ -214,7 +216,9 @@ int run() {
     if (!epoll) return give_up(epoll.error());
     auto signals = sys::signal_descriptor({SIGTERM, SIGINT, SIGQUIT, SIGUSR1});
     if (!signals) return give_up(signals.error());
-    return Worker(log, std::move(*epoll), std::move(*counters), std::move(channel), std::move(*signals)).run();
+    // Without it the worker makes its writes one by one.
+    auto batch = sys::SendBatch::create(limits::posted_writes);
+    return Worker(log, std::move(*epoll), batch ? std::optional(std::move(*batch)) : std::nullopt, std::move(*counters), std::move(channel), std::move(*signals)).run();
 }
 
 }  // namespace baton::worker

@@ -152,7 +152,7 @@ class World {
         static_cast<void>(log_.open("", LogFormat::text, LogLevel::off));
         auto file = gateway::Counters::create();
         counters_ = std::make_unique<gateway::Counters>(*gateway::Counters::open(*file));
-        gateway_ = std::make_unique<gateway::Gateway>(*sys::Epoll::create(limits::gateway_events), *gateway::Counters::open(*file),
+        gateway_ = std::make_unique<gateway::Gateway>(*sys::Epoll::create(limits::gateway_events), std::nullopt, *gateway::Counters::open(*file),
                                                       turns_, log_, 0);
         CHECK(gateway_->watch(always_, [] {}));
         model::RouteTable table;

@@ -8,9 +8,12 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdlib>
+#include <optional>
 
 #include "base/gateway_limits.h"
 #include "network.h"
+#include "sys/send_batch.h"
 #include "sys/sockaddr.h"
 
 namespace baton::gateway {
@@ -104,7 +107,11 @@ Running& Loop::start(std::uint32_t worker, bool awake) {
     auto file = Counters::create();
     auto made = std::make_unique<Running>();
     made->counters = std::make_unique<Counters>(std::move(*Counters::open(*file)));
-    made->gateway = std::make_unique<Gateway>(std::move(*sys::Epoll::create(limits::gateway_events)), std::move(*Counters::open(*file)), turns_source_, log_, worker);
+    // Both ways in which a worker writes are tested: see CMakeLists.txt.
+    auto batch = sys::SendBatch::create(limits::posted_writes);
+    const bool together = batch && std::getenv("BATON_TEST_ONE_BY_ONE") == nullptr;
+    made->gateway = std::make_unique<Gateway>(std::move(*sys::Epoll::create(limits::gateway_events)), together ? std::optional(std::move(*batch)) : std::nullopt, std::move(*Counters::open(*file)),
+                                              turns_source_, log_, worker);
     EXPECT_TRUE(!awake || made->gateway->watch(always_, [] {}));
     running_.push_back(std::move(made));
     return *running_.back();
