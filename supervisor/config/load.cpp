@@ -14,6 +14,7 @@
 #include "config/include.h"
 #include "config/report.h"
 #include "config/values.h"
+#include "model/folders.h"
 
 namespace baton::config {
 namespace {
@@ -265,6 +266,7 @@ class Loading {
         for (std::size_t i = 0; i < draft_.listeners.size(); ++i) {
             const model::ListenerSpec& listener = draft_.configuration.listeners[i];
             ask_readable(host, i);
+            ask_access_log(host, i);
             if (!host.address || listener.address.host.empty()) continue;  // it was bad, and is reported
             if (is_to_be_made(listener.address)) continue;
             const auto answer = host.address(listener);
@@ -308,6 +310,14 @@ class Loading {
         }
     }
 
+    void ask_access_log(const HostChecks& host, std::size_t i) {
+        const model::ListenerSpec& listener = draft_.configuration.listeners[i];
+        if (!host.appendable || listener.access_log.empty()) return;
+        const auto answer = host.appendable(listener.access_log);
+        const std::string where = "listener." + key_text(listener.name) + ".access_log";
+        if (!answer) report_.problem(draft_.listeners[i].keys.at(where), where + ": " + answer.error().message());
+    }
+
     void ask_balance(const HostChecks& host, std::size_t i) {
         const model::ServiceSpec& service = draft_.configuration.services[i];
         const bool known = std::find(balancers_.begin(), balancers_.end(), service.balance.strategy) != balancers_.end();
@@ -323,14 +333,10 @@ class Loading {
 
     // A unix socket in a folder that is not there yet, and that the supervisor makes when it starts.
     bool is_to_be_made(const model::Address& address) const {
-        namespace fs = std::filesystem;
+        if (address.family != model::Family::unix_path) return false;
+        const std::string folder = model::folder_of(address.host);
         std::error_code ec;
-        const fs::path folder = fs::path(address.host).parent_path();
-        if (address.family != model::Family::unix_path || fs::exists(folder, ec)) return false;
-        const model::SupervisorSpec& own = draft_.configuration.supervisor;
-        std::vector<fs::path> made{own.runtime_dir, own.state_dir, fs::path(own.pid_file).parent_path(), fs::path(own.admin_socket).parent_path()};
-        if (!own.log.file.empty()) made.push_back(fs::path(own.log.file).parent_path());
-        return std::find(made.begin(), made.end(), folder) != made.end();
+        return !std::filesystem::exists(folder, ec) && model::is_made(draft_.configuration, folder);
     }
 
     // The workers reach hidden sockets, and programs their notify sockets, through files below runtime_dir.

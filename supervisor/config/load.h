@@ -33,6 +33,8 @@ struct HostChecks {
     std::function<Result<void>(const std::string& user)> user;
     // Certificates, keys and folders of plugins. Not asked where it is empty, as the two above.
     std::function<Result<void>(const std::string& path)> readable;
+    // Whether an access log can be written to; its folders are made where they are missing.
+    std::function<Result<void>(const std::string& path)> appendable;
     // Whether a certificate and its key can be used; the fingerprint of both. Asked once both can be read.
     std::function<Result<std::string>(const model::TlsSpec& spec)> credentials;
     // The balancers there are with the plugins of these folders, where these are asked for; empty: those that ship.

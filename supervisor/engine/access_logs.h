@@ -4,6 +4,7 @@
 
 #include <map>
 #include <string>
+#include <vector>
 
 #include "base/log.h"
 #include "model/route_table.h"
@@ -18,13 +19,13 @@ class AccessLogs {
     // Opens what the table names and is not open; closes the others. What cannot be opened is said once, and
     // tried again at reopen().
     void settle(const model::RouteTable& table);
-    // All anew, after they were renamed by logrotate. Where that fails the old file stays.
-    void reopen();
+    // All anew, after they were renamed by logrotate. Where that fails the old file stays, and this returns why.
+    std::vector<std::string> reopen();
     // Null: it could not be opened.
     const sys::UniqueFd* find(const std::string& path) const;
 
   private:
-    sys::UniqueFd open(const std::string& path);
+    static Result<sys::UniqueFd> open(const std::string& path);
 
     Log& log_;
     std::map<std::string, sys::UniqueFd> files_;  // by path; invalid: it could not be opened

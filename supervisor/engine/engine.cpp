@@ -473,7 +473,7 @@ void Engine::signal(int number, bool to_all) {
             if (role() == Role::standby) return succession_->handle(plan::ReturnAsked{});
             for (const std::string& problem : reload()) log_.error("reload: {}", problem);
             return;
-        case SIGUSR1: return reopen_logs();
+        case SIGUSR1: static_cast<void>(reopen_logs()); return;
         case SIGUSR2:
             if (auto why = upgrade("", configuration_->supervisor.upgrade.mode == model::UpgradeMode::automatic, std::nullopt); !why.empty()) {
                 log_.warning("USR2 refused: {}", why);
@@ -519,14 +519,17 @@ std::string Engine::upgrade(const std::string& binary, bool automatic, std::opti
     return {};
 }
 
-void Engine::reopen_logs() {
+std::vector<std::string> Engine::reopen_logs() {
+    std::vector<std::string> problems;
     if (auto opened = log_.reopen(); !opened) {
-        log_.error("{}; the old file stays in use", opened.error().message());
+        problems.push_back(opened.error().message() + "; the old file stays in use");
+        log_.error("{}", problems.back());
     } else {
         log_.info("log reopened");
     }
     events_.reopen_journal();
-    runner_->reopen_logs();
+    for (std::string& problem : runner_->reopen_logs()) problems.push_back(std::move(problem));
+    return problems;
 }
 
 void Engine::shut_down(bool fast) {

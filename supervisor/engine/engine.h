@@ -71,7 +71,8 @@ class Engine final : public KeeperNews {
     std::vector<std::string> reload();
     // Empty: under way. Otherwise why not.
     std::string upgrade(const std::string& binary, bool automatic, std::optional<Millis> soak);
-    void reopen_logs();
+    // Why not, of those that could not be opened.
+    std::vector<std::string> reopen_logs();
     void shut_down(bool fast);
 
   private:

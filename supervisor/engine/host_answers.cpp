@@ -5,10 +5,17 @@
 #include "base/gateway_limits.h"
 #include "sys/client_ports.h"
 #include "sys/entrance.h"
+#include "sys/file.h"
 #include "sys/user.h"
 
 namespace baton::engine {
 namespace {
+
+Result<void> user(const std::string& name) {
+    const auto found = sys::find_user(name);
+    if (!found) return found.error();
+    return {};
+}
 
 Result<void> entrance(const std::string& folder, const std::string& name) {
     const auto user = sys::find_user(name);
@@ -27,6 +34,8 @@ std::string ports() {
 }  // namespace
 
 void answer_for_host(config::HostChecks& host) {
+    host.user = user;
+    host.appendable = sys::test_appendable;
     host.entrance = entrance;
     host.ports = ports;
 }

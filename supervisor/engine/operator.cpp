@@ -112,7 +112,10 @@ boost::asio::awaitable<std::optional<CommandFailure>> Operator::execute(Command 
     if (std::holds_alternative<PluginReloadCommand>(command)) co_return co_await reload_plugins(std::move(progress));
     if (auto* asked = std::get_if<PluginCheckCommand>(&command)) co_return co_await check_plugin(*asked, std::move(progress));
     if (auto* asked = std::get_if<ShutdownCommand>(&command)) engine_.shut_down(!asked->graceful);
-    if (std::holds_alternative<ReopenCommand>(command)) engine_.reopen_logs();
+    if (std::holds_alternative<ReopenCommand>(command)) {
+        std::vector<std::string> problems = engine_.reopen_logs();
+        if (!problems.empty()) co_return CommandFailure{409, "not every log could be reopened", std::move(problems)};
+    }
     co_return std::nullopt;
 }
 

@@ -112,11 +112,12 @@ void Processes::environment(const model::State& state, const model::Revision& re
     const ServiceSpec& spec = revision.spec;
     for (const auto& [name, value] : spec.environment) plan.set(name, value);
     if (instance.port != 0) {
-        // Both spellings: some programs ask for the name with the sign.
+        // Both spellings: some programs ask for the name with the sign. Both are one variable to a shell, which keeps
+        // the last; getenv() and most languages take the first.
         const std::string port = std::to_string(instance.port);
         plan.set("PORT", port);
         plan.set("VSOA_AUTO_PORT", port);
-        plan.environment.push_back("VSOA_AUTO_PORT==" + port);
+        for (const char* spelling : {"VSOA_AUTO_PORT==", "VSOA_AUTO_PORT="}) plan.environment.push_back(spelling + port);
     }
     if (!revision.listeners.empty() && inherits(spec)) {
         std::string names;

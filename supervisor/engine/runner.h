@@ -73,7 +73,7 @@ class Runner {
     const Workers& workers() const { return workers_; }
     std::string cgroups() const { return processes_.cgroups(); }
     // USR1: access logs are opened anew.
-    void reopen_logs() { workers_.reopen_logs(); }
+    std::vector<std::string> reopen_logs() { return workers_.reopen_logs(); }
     // Looks whether a worker hangs. From time to time.
     void look();
     // Rung after every turn.

@@ -357,7 +357,7 @@ void Sockets::close_unused(const model::State& state, const std::function<bool(c
     std::set<std::string> used;
     std::set<std::string> configured;
     for (const ListenerSpec& listener : state.configuration.listeners) {
-        if (plan::is_open(state, listener)) configured.insert(model::identity(listener));
+        if (plan::is_open(state, listener) && !plan::refuses_clients(state, listener)) configured.insert(model::identity(listener));
     }
     for (const auto& closing : state.counters.closing) configured.insert(model::identity(closing.spec));
     for (const auto& [name, service] : state.services) {

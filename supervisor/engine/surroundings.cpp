@@ -10,6 +10,7 @@
 #include <fmt/core.h>
 
 #include "engine/engine.h"
+#include "model/folders.h"
 #include "plan/instance.h"
 #include "plan/step.h"
 #include "sys/listen.h"
@@ -59,16 +60,12 @@ std::string reached_by_files(const model::State& state) {
 
 Result<void> Engine::make_folders() {
     const model::SupervisorSpec& own = configuration_->supervisor;
-    std::vector<fs::path> folders{own.runtime_dir, own.state_dir, fs::path(own.pid_file).parent_path(), fs::path(own.admin_socket).parent_path()};
-    if (!own.log.file.empty()) folders.push_back(fs::path(own.log.file).parent_path());
-    folders.push_back(fs::path(own.runtime_dir) / "notify");
-    folders.push_back(fs::path(own.runtime_dir) / "upstream");
-    for (const fs::path& folder : folders) {
+    for (const std::string& folder : model::folders_made(*configuration_)) {
         std::error_code ec;
         const bool fresh = !folder.empty() && fs::create_directories(folder, ec);
         // Whatever the umask: workers and programs of other users enter it.
         if (fresh && folder == own.runtime_dir) ::chmod(folder.c_str(), 0755);
-        if (ec) return Error::system("create folder " + folder.string(), ec.value());
+        if (ec) return Error::system("create folder " + folder, ec.value());
     }
     // Programs of other users reach their notify sockets by name, and list nothing.
     for (const char* folder : {"/notify", "/upstream"}) ::chmod((own.runtime_dir + folder).c_str(), 0711);

@@ -201,7 +201,9 @@ void Workers::settle(const model::State& state) {
 std::map<std::string, const sys::UniqueFd*> Workers::descriptors_for(const Open& open) const {
     std::map<std::string, const sys::UniqueFd*> named;
     for (const model::Entrance& entrance : table_.entrances) {
-        if (!open.leaving) named[entrance.listener] = sockets_.find(entrance.listener);
+        // Of one that closes it has accepted who waited, and its copy would keep the address open.
+        const bool closes = entrance.closing && entrance.protocol != model::Protocol::udp;
+        if (!open.leaving && !closes) named[entrance.listener] = sockets_.find(entrance.listener);
         if (!entrance.access_log.empty()) named[entrance.access_log] = access_logs_.find(entrance.access_log);
         if (!entrance.tls || open.leaving) continue;
         for (const std::string& name : {model::certificate_of(entrance), model::key_of(entrance)}) named[name] = certificates_.find(name);
@@ -259,13 +261,14 @@ void Workers::send_table(Open& open) {
     open.sent = table_.revision;
 }
 
-void Workers::reopen_logs() {
-    access_logs_.reopen();
+std::vector<std::string> Workers::reopen_logs() {
+    std::vector<std::string> problems = access_logs_.reopen();
     for (const model::Entrance& entrance : table_.entrances) {
         for (auto& [id, open] : open_) open->has.erase(entrance.access_log);
     }
     ++table_.revision;
     for (auto& [id, open] : open_) send_table(*open);
+    return problems;
 }
 
 // One that does not read is told again soon, by look(); it is found hung if it goes on so.

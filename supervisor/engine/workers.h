@@ -53,8 +53,8 @@ class Workers {
 
     // Sends the table to those who have another one. After each turn.
     void settle(const model::State& state);
-    // USR1: access logs are other files from here on.
-    void reopen_logs();
+    // USR1: access logs are other files from here on. Why not, of those that could not be opened.
+    std::vector<std::string> reopen_logs();
     // Whether every worker that accepts serves by the table last sent.
     bool confirmed() const;
     // Whether every worker has confirmed the table last sent, and none has a connection to this instance, or a client

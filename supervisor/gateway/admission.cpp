@@ -16,8 +16,9 @@ Admission admit(const Door& door, const http::RequestHead& head, const http::Fra
     if (most > 0 && framing.framing.kind == Kind::length && framing.framing.length > most) return refuse(413);
     const http::Field* expect = http::find(head.fields, "expect");
     if (expect != nullptr && !http::same(expect->value, "100-continue")) return refuse(417);
-    admission.pool = door.find(head);
-    if (!admission.pool) return refuse(404);
+    Door::Found found = door.find(head);
+    if (!found.pool) return refuse(found.refused);
+    admission.pool = std::move(found.pool);
 
     Request& request = admission.request;
     request.framing = framing.framing;

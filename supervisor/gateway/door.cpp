@@ -1,6 +1,10 @@
 #include "gateway/door.h"
 
 #include <algorithm>
+#include <optional>
+#include <utility>
+
+#include "http/route_path.h"
 
 namespace baton::gateway {
 namespace {
@@ -16,11 +20,11 @@ std::string host_of(std::string_view authority) {
 // Whole segments: /api is no prefix of /apiary.
 bool has_prefix(std::string_view path, std::string_view prefix) {
     if (!path.starts_with(prefix)) return false;
-    return prefix.ends_with('/') || path.size() == prefix.size() || path[prefix.size()] == '/' || path[prefix.size()] == '?';
+    return prefix.ends_with('/') || path.size() == prefix.size() || path[prefix.size()] == '/';
 }
 
-bool fits(const model::Match& match, const http::RequestHead& head) {
-    if (!match.path_prefix.empty() && !has_prefix(head.path, match.path_prefix)) return false;
+bool fits(const model::Match& match, const http::RequestHead& head, std::string_view path) {
+    if (!match.path_prefix.empty() && !has_prefix(path, match.path_prefix)) return false;
     if (!match.host.empty() && host_of(head.authority) != match.host) return false;
     if (match.header_name.empty()) return true;
     return std::any_of(head.fields.begin(), head.fields.end(), [&](const http::Field& field) {
@@ -50,9 +54,20 @@ bool Door::empty() const {
     return std::all_of(choices.begin(), choices.end(), [](const Choice& choice) { return choice.pool->empty(); });
 }
 
-std::shared_ptr<Pool> Door::find(const http::RequestHead& head) const {
-    const auto found = std::find_if(choices.begin(), choices.end(), [&](const Choice& choice) { return fits(choice.match, head); });
-    return found == choices.end() ? nullptr : found->pool;
+Door::Found Door::find(const http::RequestHead& head) const {
+    const bool by_path = std::any_of(choices.begin(), choices.end(), [](const Choice& choice) { return !choice.match.path_prefix.empty(); });
+    std::string room;
+    const auto path = by_path ? http::route_path(head.path, room) : std::optional(head.path);
+    if (!path) return {400, nullptr};
+    const auto found = std::find_if(choices.begin(), choices.end(), [&](const Choice& choice) { return fits(choice.match, head, *path); });
+    return found == choices.end() ? Found{404, nullptr} : Found{0, found->pool};
+}
+
+void Door::add(model::Match match, std::shared_ptr<Pool> pool) {
+    // In the spelling that it is compared with.
+    std::string room;
+    if (const auto path = http::route_path(match.path_prefix, room)) match.path_prefix = std::string(*path);
+    choices.push_back({std::move(match), std::move(pool)});
 }
 
 http::Origin Door::origin(const ClientAddress& client, bool secure) const {

@@ -41,12 +41,19 @@ struct Door {
     std::shared_ptr<AccessLog> access_log;
     std::shared_ptr<const Credentials> credentials;  // null: no TLS, or none that can be used
 
-    // Nobody takes anybody new.
+    // No endpoint of it takes anybody new.
     bool empty() const;
     // The last choice's: of a listener without requests to look at, and where no other matches.
     const std::shared_ptr<Pool>& pool() const { return choices.back().pool; }
-    // Null: the door leads nowhere any more.
-    std::shared_ptr<Pool> find(const http::RequestHead& head) const;
+    // Whose the request is; null, and the status to answer with: the door leads nowhere any more (404), or it chooses by
+    // the path, and that cannot be decoded (400).
+    struct Found {
+        int refused = 0;
+        std::shared_ptr<Pool> pool;
+    };
+    Found find(const http::RequestHead& head) const;
+    // Behind the choices that are there.
+    void add(model::Match match, std::shared_ptr<Pool> pool);
     http::Origin origin(const ClientAddress& client, bool secure) const;
 };
 

@@ -8,6 +8,7 @@
 #include "base/http_limits.h"
 #include "base/udp_limits.h"
 #include "gateway/token.h"
+#include "sys/listen.h"
 #include "sys/stream.h"
 
 namespace baton::gateway {
@@ -130,7 +131,7 @@ void Gateway::assign(const model::RouteTable& table) {
             for (const Pool::Peer& peer : pool->peers()) present_.insert(peer.id);
             handoff_.follow(route, pool);
         }
-        doors_[route.listener]->choices.push_back({route.match, pool});
+        doors_[route.listener]->add(route.match, pool);
     }
     for (auto& [key, pool] : old) pool->leave();
     handoff_.end_table();
@@ -149,6 +150,7 @@ void Gateway::follow(const model::RouteTable& table, std::map<std::string, sys::
         named.insert(entrance.listener);
         auto& door = doors_[entrance.listener];
         if (!door) door = std::make_shared<Door>();
+        if (entrance.closing && entrance.protocol != model::Protocol::udp) accept_last(*door);
         door->name = entrance.listener;
         door->is_unix = entrance.listener.find("unix:") != std::string::npos;
         door->entrance = entrance;
@@ -274,22 +276,29 @@ void Gateway::stop_accepting(Door& door) {
     door.listener.reset();
 }
 
+// 0, or why nobody was.
+int Gateway::accept_one(Door& door) {
+    const std::shared_ptr<Door>& shared = doors_.at(door.name);
+    sys::SocketAddress from;
+    sys::Accepted accepted = sys::accept_stream(door.listener, &from);
+    if (accepted.error != 0) return accepted.error;
+    ++core_.totals.accepted;
+    ++door.accepted;
+    if (Porch::is_for(door)) porch_.add(shared, std::move(accepted.socket), ClientAddress(from));
+    else enter(shared, Stream(std::move(accepted.socket)), ClientAddress(from));
+    return 0;
+}
+
 void Gateway::accept_from(Door& door) {
     if (door.gone) return;
-    const std::shared_ptr<Door>& shared = doors_.at(door.name);
     for (std::size_t i = 0; i < limits::accept_turn && door.watched && open_sessions() < most_sessions_; ++i) {
-        sys::SocketAddress from;
-        sys::Accepted accepted = sys::accept_stream(door.listener, &from);
-        if (accepted.error == EAGAIN) break;
-        if (accepted.error != 0) {
-            core_.log.warning("{}; tried again in {} ms", Error::system("accept from " + door.name, accepted.error).message(), limits::accept_backoff);
+        const int error = accept_one(door);
+        if (error == EAGAIN) break;
+        if (error != 0) {
+            core_.log.warning("{}; tried again in {} ms", Error::system("accept from " + door.name, error).message(), limits::accept_backoff);
             door.paused = core_.now + limits::accept_backoff;
             return settle_accepting();
         }
-        ++core_.totals.accepted;
-        ++door.accepted;
-        if (Porch::is_for(door)) porch_.add(shared, std::move(accepted.socket), ClientAddress(from));
-        else enter(shared, Stream(std::move(accepted.socket)), ClientAddress(from));
     }
     if (open_sessions() >= most_sessions_) return settle_accepting();
     if (door.accepted < limits::accept_share || !door.watched) return;
@@ -297,6 +306,18 @@ void Gateway::accept_from(Door& door) {
     core_.epoll.remove(door.listener);
     door.watched = false;
     watch(door);
+}
+
+// It is about to be closed: who waits there is served still, by the instances of the table before. Those who come
+// meanwhile too, as long as they are not many more.
+void Gateway::accept_last(Door& door) {
+    if (door.watched) {
+        const auto waiting = sys::queued(door.listener);
+        for (std::size_t left = (waiting ? *waiting : 0) + limits::accept_turn; left > 0 && open_sessions() < most_sessions_; --left) {
+            if (const int error = accept_one(door); error != 0 && error != ECONNABORTED) break;
+        }
+    }
+    stop_accepting(door);
 }
 
 void Gateway::watch(Door& door) {

@@ -65,6 +65,8 @@ class Gateway {
     void write_posted();
     void tell_late(std::uint64_t token);
     void accept_from(Door& door);
+    int accept_one(Door& door);
+    void accept_last(Door& door);
     void watch(Door& door);
     void enter(const std::shared_ptr<Door>& door, Stream client, const ClientAddress& address);
     void take_tickets(const model::RouteTable& table, const std::map<std::string, sys::UniqueFd>& descriptors);

@@ -28,6 +28,9 @@ PassedHead head_of(const Passed& passed) {
     head.address_size = passed.address.size;
     head.address_port = passed.address.port;
     head.address = passed.address.bytes;
+    head.announced = passed.address.announced;
+    head.to = passed.address.to;
+    head.to_port = passed.address.to_port;
     head.kind = passed.kind;
     head.ends = passed.ends;
     return head;
@@ -177,6 +180,9 @@ Result<void> Taker::begin(sys::Received received) {
     if (wanted == 2 || head.kind == PassedKind::flow) passed.upstream.stream = Stream(std::move(received.descriptors.back()));
     passed.endpoint = head.endpoint;
     passed.address = ClientAddress(std::span(head.address).first(head.address_size), head.address_port);
+    passed.address.announced = head.announced != 0;
+    passed.address.to = head.to;
+    passed.address.to_port = head.to_port;
     passed.upstream.deaf = head.upstream_deaf != 0;
     passed.client.ended = head.client_ended != 0;
     passed.client.told = head.client_told != 0;

@@ -59,9 +59,12 @@ struct PassedHead {
     std::array<std::uint8_t, 16> address{};
     PassedKind kind = PassedKind::connection;
     sys::DatagramEnds ends;
-    std::uint32_t unused = 0;
+    std::uint32_t announced = 0;          // a flag: a PROXY header has told the address, and what follows
+    std::array<std::uint8_t, 16> to{};    // where the client had connected to
+    std::uint16_t to_port = 0;
+    std::array<std::uint16_t, 3> unused{};
 };
-static_assert(sizeof(PassedHead) == 128);
+static_assert(sizeof(PassedHead) == 152);
 
 // What goes over. Of an HTTP client that waits for nothing there is no instance, and what was read of it is
 // what is not sent to one yet.

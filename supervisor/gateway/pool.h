@@ -34,6 +34,11 @@ struct ClientAddress {
     std::array<std::uint8_t, 16> bytes{};   // in network order
     std::uint8_t size = 0;                  // 0, 4 or 16
     std::uint16_t port = 0;
+    // Where it had connected to, as the PROXY header has said that told all this; of the same size. Not ours to change
+    // for who comes after.
+    bool announced = false;
+    std::uint16_t to_port = 0;
+    std::array<std::uint8_t, 16> to{};
 };
 
 // Where a client of ours has connected to.

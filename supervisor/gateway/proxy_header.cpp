@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <span>
+#include <utility>
 #include <vector>
 
 #include <fmt/format.h>
@@ -38,6 +40,12 @@ std::optional<ClientAddress> address_of(model::Family family, std::string_view h
     return address ? std::optional(ClientAddress(*address)) : std::nullopt;
 }
 
+void announce(ClientAddress& client, const std::array<std::uint8_t, 16>& to, std::uint16_t port) {
+    client.announced = true;
+    client.to = to;
+    client.to_port = port;
+}
+
 // PROXY TCP4 192.0.2.1 192.0.2.2 4711 80
 ProxyHeader read_line(std::string_view bytes) {
     const std::size_t end = bytes.substr(0, line_bytes).find("\r\n");
@@ -52,9 +60,10 @@ ProxyHeader read_line(std::string_view bytes) {
     if (words.size() >= 2 && words[1] == "UNKNOWN") return {Kind::whole, end + 2, {}};
     if (words.size() != 6 || (words[1] != "TCP4" && words[1] != "TCP6")) return {Kind::bad, 0, {}};
     const model::Family family = words[1] == "TCP4" ? model::Family::inet4 : model::Family::inet6;
-    const auto client = address_of(family, words[2], words[4]);
+    auto client = address_of(family, words[2], words[4]);
     const auto here = address_of(family, words[3], words[5]);
     if (!client || !here) return {Kind::bad, 0, {}};
+    announce(*client, here->bytes, here->port);
     return {Kind::whole, end + 2, client};
 }
 
@@ -69,7 +78,12 @@ ProxyHeader read_binary(std::string_view bytes) {
     if (size < head_bytes + 2 * width + 4) return {Kind::bad, 0, {}};
     const std::size_t port = head_bytes + 2 * width;
     const auto* raw = reinterpret_cast<const std::uint8_t*>(bytes.data()) + head_bytes;
-    return {Kind::whole, size, ClientAddress({raw, width}, static_cast<std::uint16_t>(byte(port) << 8U | byte(port + 1)))};
+    const auto number = [&](std::size_t at) { return static_cast<std::uint16_t>(byte(at) << 8U | byte(at + 1)); };
+    ClientAddress client({raw, width}, number(port));
+    std::array<std::uint8_t, 16> to{};
+    std::copy_n(raw + width, width, to.begin());
+    announce(client, to, number(port + 2));
+    return {Kind::whole, size, std::move(client)};
 }
 
 std::string two_bytes(std::size_t number) {
@@ -88,7 +102,9 @@ ProxyHeader read_proxy_header(std::string_view bytes) {
     return {Kind::bad, 0, {}};
 }
 
-std::string write_proxy_header(model::ProxyProtocol version, const ClientAddress& from, const ClientAddress& to) {
+std::string write_proxy_header(model::ProxyProtocol version, const ClientAddress& from, const ClientAddress& connected_to) {
+    if (version == model::ProxyProtocol::none) return {};
+    const ClientAddress to = from.announced ? ClientAddress(std::span(from.to).first(from.size), from.to_port) : connected_to;
     const bool known = from.size > 0 && from.size == to.size;
     switch (version) {
         case model::ProxyProtocol::none: return {};

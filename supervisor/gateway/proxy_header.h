@@ -24,9 +24,9 @@ struct ProxyHeader {
 };
 ProxyHeader read_proxy_header(std::string_view bytes);
 
-// Which `version` is none gives nothing. `to`: where the client connected to. Families that differ, and unix
-// sockets, are told as unknown.
-std::string write_proxy_header(model::ProxyProtocol version, const ClientAddress& from, const ClientAddress& to);
+// Which `version` is none gives nothing. `connected_to`: where the client is connected; of one that a header has
+// announced, what that said is told again instead. Families that differ, and unix sockets, are told as unknown.
+std::string write_proxy_header(model::ProxyProtocol version, const ClientAddress& from, const ClientAddress& connected_to);
 
 // The longest one that is read: version 2 with options.
 inline constexpr std::size_t proxy_header_bytes = 4096;

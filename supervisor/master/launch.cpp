@@ -3,6 +3,7 @@
 #include <sys/resource.h>
 
 #include <array>
+#include <cerrno>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -22,7 +23,6 @@
 #include "sys/inherited.h"
 #include "sys/listen.h"
 #include "sys/process.h"
-#include "sys/user.h"
 
 namespace baton::master {
 namespace {
@@ -73,6 +73,31 @@ int wait_for_daemon(const sys::UniqueFd& ready) {
     std::array<char, 1> byte{};
     const auto got = sys::read_some(ready, byte);
     return got && *got == 1 ? 0 : 1;
+}
+
+// Masters have this title from the keeper; one that a script stands for has the name it gives itself.
+bool is_master(pid_t pid) {
+    const std::string title = sys::title_of(pid);
+    return title.starts_with("batond: ") ? title.starts_with("batond: master") : sys::name_of(pid) == "batond";
+}
+
+// The master that the file names. A file may outlive its supervisor, and its pid be anybody's by now.
+Result<sys::UniqueFd> find_master(const std::string& pid_file, const std::string& configuration) {
+    std::ifstream file(pid_file);
+    pid_t pid = 0;
+    if (std::error_code ec; !file && !fs::exists(pid_file, ec) && !ec) {
+        return failed(fmt::format("{} does not exist: batond does not seem to run with the configuration {}", pid_file, configuration));
+    }
+    if (!(file >> pid) || pid <= 1) return failed(fmt::format("no supervisor is running: {} holds no pid", pid_file));
+    auto process = sys::open_process(pid);
+    if (!process && process.error().code() == ESRCH) {
+        return failed(fmt::format("no supervisor is running: process {}, named in {}, has ended without removing the file", pid, pid_file));
+    }
+    if (process && !is_master(pid)) {
+        return failed(fmt::format("no supervisor is running: process {} ({}), named in {}, is no master of Baton, and gets no signal; its supervisor "
+                                  "has ended without removing the file", pid, sys::name_of(pid), pid_file));
+    }
+    return process;
 }
 
 }  // namespace
@@ -130,11 +155,6 @@ int run_check() {
 int test_configuration(const Options& options) {
     config::HostChecks host;
     host.address = sys::test_address;
-    host.user = [](const std::string& user) -> Result<void> {
-        const auto found = sys::find_user(user);
-        if (!found) return found.error();
-        return {};
-    };
     host.readable = sys::test_readable;
     host.credentials = gateway::credentials_check;
     engine::answer_for_host(host);
@@ -153,15 +173,11 @@ int send_signal(const Options& options) {
     const std::array<std::pair<std::string_view, int>, 5> numbers{
         {{"stop", SIGTERM}, {"quit", SIGQUIT}, {"reload", SIGHUP}, {"reopen", SIGUSR1}, {"upgrade", SIGUSR2}}};
     const std::string pid_file = config::pid_file_of(options.configuration, options.prefix);
-    std::ifstream file(pid_file);
-    pid_t pid = 0;
-    if (std::error_code ec; !file && !fs::exists(pid_file, ec) && !ec) {
-        return fail(fmt::format("{} does not exist: batond does not seem to run with the configuration {}", pid_file, options.configuration));
-    }
-    if (!(file >> pid) || pid <= 1) return fail(fmt::format("no supervisor is running: {} holds no pid", pid_file));
+    const auto master = find_master(pid_file, options.configuration);
+    if (!master) return fail(master.error().message());
     for (const auto& [name, number] : numbers) {
         if (name != options.signal) continue;
-        if (const auto sent = sys::send_signal(pid, number); !sent) return fail(fmt::format("{}, named in {}", sent.error().message(), pid_file));
+        if (const auto sent = sys::send_signal(*master, number); !sent) return fail(fmt::format("{} to the master named in {}", sent.error().message(), pid_file));
     }
     return 0;
 }

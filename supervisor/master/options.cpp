@@ -54,6 +54,7 @@ Options parse_options(const std::vector<std::string>& arguments) {
     if (!options.signal.empty() && std::find(signals.begin(), signals.end(), options.signal) == signals.end()) {
         options.problem = "-s takes stop, quit, reload, reopen or upgrade, not '" + options.signal + "'";
     }
+    if (options.problem.empty() && options.test && !options.signal.empty()) options.problem = "-t tests a configuration and -s signals a supervisor: one at a time";
     return options;
 }
 

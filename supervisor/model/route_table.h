@@ -68,7 +68,8 @@ struct Entrance {
     // that has the table. `reader_before`: one that is about to hand it what it knows of its clients; 0: nobody.
     std::uint64_t reader = 0;
     std::uint64_t reader_before = 0;
-    // All its routes are closing: nobody new is accepted. Clients of http are told with their next answer that it was
+    // All its routes are closing: who waits at the listening socket is accepted, and then a worker lets go of that (one
+    // of udp stays, as answers leave by it). Clients of http are told with their next answer that it was
     // the last, and answered until they have gone.
     bool closing = false;
 };

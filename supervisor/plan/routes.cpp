@@ -112,11 +112,7 @@ void add_listener(const model::State& state, const ListenerSpec& listener, model
         table.entrances.back().reader = readers.now == 0 ? UINT64_MAX : readers.now;
         table.entrances.back().reader_before = readers.before;
     }
-    const auto services = services_of(listener);
-    table.entrances.back().closing = std::none_of(services.begin(), services.end(), [&](const std::string& name) {
-        const Service* one = find(state, name);
-        return one != nullptr && !ends(state, *one);
-    });
+    table.entrances.back().closing = !takes_clients(state, listener);
     for (const model::RouteSpec& route : listener.routes) {
         if (const Service* other = find(state, route.service)) add_route(state, listener, *other, route.match, table);
     }
@@ -134,6 +130,21 @@ model::RouteTable routes(const model::State& state) {
     // Who waits at one that left the configuration is served still.
     for (const auto& closing : state.counters.closing) add_listener(state, closing.spec, table);
     return table;
+}
+
+bool takes_clients(const model::State& state, const ListenerSpec& listener) {
+    const auto services = services_of(listener);
+    return std::any_of(services.begin(), services.end(), [&](const std::string& name) {
+        const Service* service = find(state, name);
+        return service != nullptr && !ends(state, *service);
+    });
+}
+
+bool refuses_clients(const model::State& state, const ListenerSpec& listener) {
+    // Answers to datagrams leave by the listening socket.
+    if (listener.protocol == model::Protocol::udp) return false;
+    const Service* service = find(state, listener.service);
+    return service != nullptr && by_workers(find_revision(*service, service->current)->spec) && !takes_clients(state, listener);
 }
 
 bool needs_workers(const model::State& state) {

@@ -13,6 +13,10 @@ namespace baton::plan {
 
 // Its revision is the sender's to set.
 model::RouteTable routes(const model::State& state);
+// Whether a service of this listener, which workers accept from, is to serve clients who come now.
+bool takes_clients(const model::State& state, const model::ListenerSpec& listener);
+// It is there for those who are connected, and its socket is to be closed once those who wait there are accepted.
+bool refuses_clients(const model::State& state, const model::ListenerSpec& listener);
 // Whether there is anything to proxy, or somebody whose connections are proxied.
 bool needs_workers(const model::State& state);
 // Where the workers, and probes, reach an instance through one of its service's listeners. None where it

@@ -12,6 +12,9 @@ namespace baton::sys {
 // Whether this process may read the file, or list the folder, at `path`. Never waits, also for a pipe.
 Result<void> test_readable(const std::string& path);
 
+// Whether open_for_appending could succeed, were the folders made that are missing. Changes nothing.
+Result<void> test_appendable(const std::string& path);
+
 // Created where it is not there, for its owner to write and everybody of its group to read.
 Result<UniqueFd> open_for_appending(const std::string& path);
 

@@ -22,6 +22,10 @@
 
 #include <fmt/core.h>
 
+#ifndef SYS_pidfd_open
+#define SYS_pidfd_open 434
+#endif
+
 namespace baton::sys {
 
 void block_all_signals() {
@@ -79,9 +83,10 @@ Result<void> send_signal(const UniqueFd& pidfd, int signal) {
     return {};
 }
 
-Result<void> send_signal(pid_t pid, int signal) {
-    if (::kill(pid, signal) != 0) return Error::system(fmt::format("send signal {} to pid {}", signal, pid), errno);
-    return {};
+Result<UniqueFd> open_process(pid_t pid) {
+    UniqueFd process(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+    if (!process.valid()) return Error::system(fmt::format("find process {}", pid), errno);
+    return process;
 }
 
 pid_t group_of(pid_t pid) {
@@ -93,6 +98,13 @@ std::string title_of(pid_t pid) {
     std::string title;
     std::getline(file, title, '\0');
     return title;
+}
+
+std::string name_of(pid_t pid) {
+    std::ifstream file("/proc/" + std::to_string(pid) + "/comm");
+    std::string name;
+    std::getline(file, name);
+    return name;
 }
 
 void signal_group(pid_t leader, int signal) {

@@ -36,12 +36,15 @@ Ended reap(pid_t pid);
 
 // By pidfd: a reused pid cannot be hit.
 Result<void> send_signal(const UniqueFd& pidfd, int signal);
-// By number, as a pid file names it.
-Result<void> send_signal(pid_t pid, int signal);
+// A process that is no child of this one. What is learned of its pid from then on, and is true of Baton, is true of it:
+// where it has ended and its pid is another's, no signal by this descriptor reaches that one.
+Result<UniqueFd> open_process(pid_t pid);
 // The process group of a process; 0 where there is no such process any more.
 pid_t group_of(pid_t pid);
 // What a process calls itself: its argument 0; empty where there is no such process.
 std::string title_of(pid_t pid);
+// The kernel's name of it, see set_name; empty where there is no such process.
+std::string name_of(pid_t pid);
 // To the process group of a child that is not reaped yet.
 void signal_group(pid_t leader, int signal);
 // Orphans of our children become our children.

@@ -396,6 +396,11 @@ TEST_F(Http, RequestsGoWhereTheyMatch) {
     EXPECT_TRUE(goes_to("GET /api HTTP/1.1\r\nHost: a\r\n\r\n", api));
     EXPECT_TRUE(goes_to("GET /api/x HTTP/1.1\r\nHost: a\r\n\r\n", api));
     EXPECT_TRUE(goes_to("GET /api?x HTTP/1.1\r\nHost: b.example\r\n\r\n", api));
+    EXPECT_TRUE(goes_to("GET /%61pi/x HTTP/1.1\r\nHost: a\r\n\r\n", api));
+    EXPECT_TRUE(goes_to("GET /x/..//api HTTP/1.1\r\nHost: a\r\n\r\n", api));
+    EXPECT_TRUE(goes_to("GET /api/../x HTTP/1.1\r\nHost: a\r\n\r\n", instance_));
+    EXPECT_TRUE(goes_to("GET /x?/api%zz HTTP/1.1\r\nHost: a\r\n\r\n", instance_));
+    EXPECT_EQ(verdict("GET /%zz HTTP/1.1\r\nHost: a\r\n\r\n"), "400");
     EXPECT_TRUE(goes_to("GET /apiary HTTP/1.1\r\nHost: a\r\n\r\n", instance_));
     EXPECT_TRUE(goes_to("GET / HTTP/1.1\r\nHost: B.Example:8080\r\n\r\n", host));
     EXPECT_TRUE(goes_to("GET / HTTP/1.1\r\nHost: a\r\nX-Version: 2\r\n\r\n", host));

@@ -13,6 +13,7 @@
 #include <gtest/gtest.h>
 
 #include "base/gateway_limits.h"
+#include "gateway/proxy_header.h"
 #include "golden.h"
 #include "loop.h"
 #include "sys/channel.h"
@@ -183,6 +184,25 @@ TEST_F(Passing, AGiverWithoutATakerIsTold) {
     ASSERT_EQ(back.size(), 1U);
     EXPECT_TRUE(back[0].client.stream.socket().valid());
     EXPECT_FALSE(is_closed(client.mine));
+}
+
+TEST_F(Passing, WhatAProxyHeaderToldGoesAlong) {
+    auto pair = sys::make_channel();
+    Giver giver(std::move(pair->first), 5);
+    Taker taker(std::move(pair->second));
+    const std::array<std::uint8_t, 4> from{192, 0, 2, 1};
+    Ends client;
+    Ends upstream;
+    Passed passed = relaying(client, upstream, "pool");
+    passed.address = ClientAddress(from, 4711);
+    passed.address.announced = true;
+    passed.address.to = {10, 0, 0, 9};
+    passed.address.to_port = 80;
+    giver.add(std::move(passed));
+    ASSERT_EQ(giver.flush(), Giver::Flushed::all);
+    const auto taken = taker.take();
+    ASSERT_TRUE(taken && *taken);
+    EXPECT_EQ(write_proxy_header(model::ProxyProtocol::v1, (*taken)->address, ClientAddress()), "PROXY TCP4 192.0.2.1 10.0.0.9 4711 80\r\n");
 }
 
 // What a worker of another version reads. It may only grow at its end.

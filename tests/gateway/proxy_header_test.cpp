@@ -44,6 +44,11 @@ TEST(ProxyHeader, IsReadHoweverItIsCut) {
             EXPECT_EQ(read.client->text, from.text);
             EXPECT_EQ(read.client->port, 4711);
             EXPECT_EQ(read.client->size, from.size);
+            // What it told goes on to the next, in both versions, from whatever address it came.
+            for (const ProxyProtocol next : {ProxyProtocol::v1, ProxyProtocol::v2}) {
+                EXPECT_EQ(write_proxy_header(next, *read.client, address(model::Family::inet4, "127.0.0.1", 1)), write_proxy_header(next, from, to));
+                EXPECT_EQ(write_proxy_header(next, *read.client, ClientAddress()), write_proxy_header(next, from, to));
+            }
         }
     }
 }

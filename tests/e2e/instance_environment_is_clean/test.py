@@ -68,6 +68,23 @@ def two_instances_are_told_apart(sandbox):
         assert len(set(sockets.values())) == 2, "each instance has a socket of its own"
 
 
+def the_port_in_both_spellings(sandbox):
+    """For programs that read their variables by themselves, and for those that a shell starts."""
+    for command in ([SERVER], ["sh", "-c", 'exec "$0"', SERVER]):
+        config = sandbox.configuration()
+        address = config.listener("web", sandbox.address(), "web", protocol="http")
+        config.service("web", command, replicas=1, delivery="proxy", upstream="port")
+        baton = sandbox.supervisor(config)
+        baton.await_ready("web", 1)
+        found = surroundings(address)
+        port = found["environment"]["PORT"]
+        spelt = [entry for entry in found["environment_block"] if entry.startswith("VSOA_AUTO_PORT=")]
+        # getenv() takes the first, a shell the last.
+        assert spelt[0] == spelt[-1] == "VSOA_AUTO_PORT=" + port, spelt
+        assert command[0] == "sh" or "VSOA_AUTO_PORT==" + port in spelt, spelt
+        baton.stop()
+
+
 def as_another_user(sandbox):
     import pwd
     from baton_e2e import Skip
@@ -83,4 +100,4 @@ def as_another_user(sandbox):
     assert "0" not in status["Groups"].split(), status["Groups"]
 
 
-main(everything, two_instances_are_told_apart, as_another_user)
+main(everything, two_instances_are_told_apart, as_another_user, the_port_in_both_spellings)

@@ -138,4 +138,55 @@ def whoever_is_connected_is_answered(sandbox):
             baton.await_end(10)
 
 
-main(whoever_is_connected_is_answered, by_command, a_unix_path, by_configuration, with_what_it_depends_on)
+def half_a_request(address):
+    """One that is under way until the rest of its body comes."""
+    client = connect(address)
+    client.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n01234")
+    return client
+
+
+def nobody_new_is_kept_waiting(sandbox):
+    """As long as somebody is served still: who comes then is refused, and who waited already is served."""
+    for protocol in ("http", "tcp"):
+        for way in ("command", "reload", "quit"):
+            baton, config, address = sandbox.proxied(replicas=2, upstream="socket", protocol=protocol, stop={"drain_timeout": "60s", "kill_timeout": "10s"})
+            busy = half_a_request(address)
+            baton.until(lambda baton=baton: sum(one["open"] for one in baton.get("/v1/workers")) == 1, "it is there")
+            workers = baton.workers()
+            for worker in workers:
+                worker.kill(signal.SIGSTOP)
+            # In the kernel's queue: complete, and not accepted.
+            waiting = [connect(address) for _ in range(10)]
+            for client in waiting:
+                say(client)
+            after = baton.last_event()
+            order = None
+            if way == "command":
+                order = threading.Thread(target=baton.run, args=("stop", "web"))
+                order.start()
+            elif way == "reload":
+                config["service"]["web"]["enabled"] = False
+                baton.write(config)
+                baton.keeper.kill(signal.SIGHUP)
+            else:
+                baton.keeper.kill(signal.SIGQUIT)
+            baton.await_event("instance.draining", None, after)
+            for worker in workers:
+                worker.kill(signal.SIGCONT)
+            refused(baton, address)
+            for client in waiting:
+                assert hear(client).startswith("http/1.1 200"), (protocol, way)
+                client.close()
+            busy.sendall(b"56789")
+            assert hear(busy).startswith("http/1.1 200"), (protocol, way)
+            busy.close()
+            if order:
+                order.join(60)
+                assert not order.is_alive() and not baton.pids("web")
+            if way == "quit":
+                baton.await_end()
+            else:
+                baton.stop()
+
+
+main(nobody_new_is_kept_waiting, whoever_is_connected_is_answered, by_command, a_unix_path, by_configuration, with_what_it_depends_on)
