@@ -15,6 +15,8 @@ inline constexpr std::uint32_t workers = 256;
 inline constexpr std::size_t relay_buffer_bytes = 512 * 1024;
 // Writes that wait for the end of a turn to be made together: more gain nothing, and the first would wait longer...
 inline constexpr std::size_t posted_writes = 64;
+// ...nor does any wait for more than as many events, or while others move so much...
+inline constexpr std::uint64_t posted_wait_bytes = 256 * 1024;
 // ...and what each may have: copying costs less than a call up to about this.
 inline constexpr std::size_t posted_bytes = 4 * 1024;
 // What one connection may move before the others have their turn.

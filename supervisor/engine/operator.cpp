@@ -8,6 +8,7 @@
 
 #include "base/gateway_limits.h"
 #include "base/limits.h"
+#include "base/rollout_limits.h"
 #include "plan/step.h"
 #include "plan/workers.h"
 
@@ -24,6 +25,8 @@ namespace {
 
 constexpr Millis look_interval = 1'000;
 constexpr std::size_t lines_of_failure = 10;
+// Outside of rollovers nothing happens when an instance is proven; who waits for that looks again.
+constexpr Millis proof_interval = limits::started_proves;
 
 ProgressView progress_of(std::string phase, std::string text, std::uint32_t percent) {
     ProgressView view;
@@ -36,6 +39,22 @@ ProgressView progress_of(std::string phase, std::string text, std::uint32_t perc
 // An instance that has done its work and may end is as it should be; one that an operator stopped, too.
 bool rests(const Instance& instance) {
     return instance.state == InstanceState::completed && (instance.ending == model::Ending::none || instance.ending == model::Ending::park);
+}
+
+// Takes traffic and goes on doing so, or has done its work.
+bool holds(const Service& service, const Instance& instance, Millis now) {
+    return rests(instance) || plan::is_proven(service, instance, now);
+}
+
+// It was started again and again in vain: while somebody waited for it, `restarts` times or more.
+bool fails_to_start(const Instance& instance, std::uint32_t restarts) {
+    return instance.state == InstanceState::backoff && instance.failures >= limits::rollout_attempts && restarts >= limits::rollout_attempts;
+}
+
+std::string tell_failure(const Instance& instance) {
+    const std::string problem = instance.problem.empty() ? "" : fmt::format(" ({})", instance.problem);
+    if (instance.state == InstanceState::failed) return fmt::format("{}: {}{}", name_of(instance), instance.last_exit, problem);
+    return fmt::format("{}: {}{}, {} times in a row; it is tried on", name_of(instance), instance.last_exit, problem, instance.failures);
 }
 
 // How long a command waits for a service: its whole rollout, and a little.
@@ -179,28 +198,35 @@ Operator::Outcome Operator::settled(std::string name, std::uint64_t rejected_bef
     std::string last;
     auto found = services.find(name);
     if (found == services.end()) co_return CommandFailure{404, "no such service: " + name, {}};
-    const Millis deadline = monotonic_now() + patience(found->second);
+    const Millis began = monotonic_now();
+    std::map<std::uint32_t, std::uint32_t> restarts;
+    for (const Instance& instance : found->second.instances) restarts[instance.ordinal] = instance.restarts;
     for (;;) {
         found = services.find(name);
         if (found == services.end()) co_return CommandFailure{409, "the service left the configuration: " + name, {}};
         const Service& service = found->second;
-        const auto done = std::count_if(service.instances.begin(), service.instances.end(), rests);
+        const Millis now = monotonic_now();
+        const auto holding = std::count_if(service.instances.begin(), service.instances.end(), [&](const Instance& one) { return holds(service, one, now); });
         const std::uint32_t wanted = wanted_replicas(service);
-        const std::uint32_t ready = std::min(wanted, plan::ready_count(service) + static_cast<std::uint32_t>(done));
+        const std::uint32_t ready = std::min(wanted, static_cast<std::uint32_t>(holding));
         const bool in_place = service.phase == RolloutPhase::settled && service.instances.size() == wanted && ready == wanted;
         if (service.rejected.revision != rejected_before && service.rejected.revision != 0 && service.phase == RolloutPhase::settled) {
             co_return failure(409, fmt::format("service {}: revision {} was taken back: {}", name, service.rejected.revision, service.rejected.why), name);
         }
         if (in_place) {
-            progress(progress_of("service " + name, fmt::format("{} of {} ready", ready, wanted), 100));
+            const std::string text = is_external(service) ? std::string("clients are let to its servers") : fmt::format("{} of {} ready", ready, wanted);
+            progress(progress_of("service " + name, text, 100));
             co_return std::nullopt;
         }
         if (!plan::wanted(engine_.runner().state(), service)) {
             co_return CommandFailure{409, fmt::format("service {} is not to run: {}", name, why_not_wanted(engine_.runner().state(), service)), {}};
         }
+        const bool late = service.rejected.revision == service.current && service.rejected.revision != rejected_before;
+        if (late) co_return failure(409, fmt::format("service {}: revision {} is {}", name, service.current, service.rejected.why), name);
         for (const Instance& instance : service.instances) {
-            if (instance.state != InstanceState::failed) continue;
-            co_return failure(409, fmt::format("{}: {}", name_of(instance), instance.last_exit), name);
+            // While a rollover is on, its own count of failures and its deadline decide.
+            const bool vain = service.phase != RolloutPhase::rolling && fails_to_start(instance, instance.restarts - restarts[instance.ordinal]);
+            if (instance.state == InstanceState::failed || vain) co_return failure(409, tell_failure(instance), name);
         }
         std::string text = fmt::format("{} of {} ready", ready, wanted);
         for (const Instance& instance : service.instances) {
@@ -210,9 +236,18 @@ Operator::Outcome Operator::settled(std::string name, std::uint64_t rejected_bef
         }
         if (text != last) progress(progress_of("service " + name, text, wanted == 0 ? 100 : ready * 100 / wanted));
         last = std::move(text);
-        if (monotonic_now() >= deadline) co_return failure(409, fmt::format("service {}: not in place in time ({})", name, last), name);
+        // A rollover ends at its deadline by itself; so what holds up the others is told when theirs is over. What is
+        // to end has its own time.
+        const bool starts_late = service.phase == RolloutPhase::settled && ready < wanted;
+        const Millis allowed = starts_late ? find_revision(service, service.current)->spec.rollout.deadline : patience(service);
+        const Millis since = std::max(began, service.rollout_began);  // what it waits for others does not count
+        if (now - since >= allowed) {
+            co_return failure(409, fmt::format("service {}: not in place within {}: {} ({} of {} ready)", name, format_duration(allowed),
+                                               plan::hindrance(service, now), ready, wanted), name);
+        }
         if (!engine_.runner().active()) co_return CommandFailure{503, "another generation took over; ask it", {}};
-        co_await engine_.runner().changed().wait(look_interval);
+        const bool soon = plan::ready_count(service) >= wanted;
+        co_await engine_.runner().changed().wait(std::min(soon ? proof_interval : look_interval, since + allowed - now));
     }
 }
 
@@ -244,16 +279,20 @@ Operator::Outcome Operator::instance_settled(std::string name, std::uint32_t ord
         const auto found = services.find(name);
         const Instance* instance = found == services.end() ? nullptr : plan::find_place(found->second, ordinal);
         if (instance == nullptr) co_return CommandFailure{409, fmt::format("{}/{} is gone", name, ordinal), {}};
-        const bool as_asked = instance->state == InstanceState::ready || (instance->state == InstanceState::completed && instance->ending == model::Ending::none);
+        const bool done = instance->state == InstanceState::completed && instance->ending == model::Ending::none;
+        const bool as_asked = done || plan::is_proven(found->second, *instance, monotonic_now());
         if (running && as_asked && instance->id != not_id) co_return std::nullopt;
         if (!running && instance->pid == 0) co_return std::nullopt;
-        if (instance->state == InstanceState::failed && instance->id != not_id) {
-            co_return failure(409, fmt::format("{}/{}: {}", name, ordinal, instance->last_exit), fmt::format("{}/{}", name, ordinal));
+        if (running && instance->id != not_id && (instance->state == InstanceState::failed || fails_to_start(*instance, instance->failures))) {
+            co_return failure(409, tell_failure(*instance), fmt::format("{}/{}", name, ordinal));
         }
         progress(progress_of("instance", fmt::format("{}/{} is {}", name, ordinal, running ? "starting" : "ending"), 50));
-        if (monotonic_now() >= deadline) co_return failure(409, fmt::format("{}/{}: not in time", name, ordinal), fmt::format("{}/{}", name, ordinal));
+        if (monotonic_now() >= deadline) {
+            const std::string& why = instance->problem.empty() ? instance->last_exit : instance->problem;
+            co_return failure(409, fmt::format("{}/{}: not in time{}{}", name, ordinal, why.empty() ? "" : ": ", why), fmt::format("{}/{}", name, ordinal));
+        }
         if (!engine_.runner().active()) co_return CommandFailure{503, "another generation took over; ask it", {}};
-        co_await engine_.runner().changed().wait(look_interval);
+        co_await engine_.runner().changed().wait(instance->state == InstanceState::ready ? proof_interval : look_interval);
     }
 }
 

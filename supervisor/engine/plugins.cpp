@@ -207,6 +207,31 @@ const sys::UniqueFd* Plugins::find(std::uint64_t fingerprint) const {
 
 // --- to be shown ---
 
+namespace {
+
+// The strategies of one whose description was read by a master that is gone.
+void take_in_force(const PluginRef& plugin, model::PluginView view, std::vector<model::PluginView>& all, std::set<std::string>& used) {
+    view.state = plugin.quarantined.empty() ? "used" : "quarantined";
+    view.reason = plugin.quarantined;
+    view.kind = balancer_kind;
+    for (const std::string& name : plugin.strategies) {
+        view.name = name;
+        used.insert(name);
+        all.push_back(view);
+    }
+}
+
+}  // namespace
+
+// What ships has one strategy a file, of the same name.
+void Plugins::name_shipped(model::PluginView& view) const {
+    const std::filesystem::path file(view.file);
+    const auto& names = config::shipped_balancers();
+    if (file.parent_path() != shipped_ || std::find(names.begin(), names.end(), file.stem()) == names.end()) return;
+    view.name = file.stem();
+    view.kind = balancer_kind;
+}
+
 std::vector<model::PluginView> Plugins::views(const std::vector<std::string>& directories, const std::vector<PluginRef>& in_force) {
     static_cast<void>(registry_.look(folders(directories, true)));
     std::vector<model::PluginView> all;
@@ -222,7 +247,16 @@ std::vector<model::PluginView> Plugins::views(const std::vector<std::string>& di
             for (const std::string& note : report.notes) view.reason += (view.reason.empty() ? "" : "; ") + note;
         }
         view.description = report.description;
-        if (report.good() && report.factories.empty()) view.state = "unchecked";
+        if (report.good() && report.factories.empty()) {
+            view.state = "unchecked";
+            // One that is in force was checked: by this master, or by the one that it replaced.
+            const auto in = std::find_if(in_force.begin(), in_force.end(), [&](const PluginRef& plugin) { return plugin.fingerprint == report.fingerprint; });
+            if (in != in_force.end()) {
+                take_in_force(*in, view, all, used);
+                continue;
+            }
+            name_shipped(view);
+        }
         if (report.factories.empty()) all.push_back(view);
         for (const model::PluginFactory& factory : report.factories) {
             model::PluginView one = view;

@@ -62,6 +62,7 @@ class Plugins {
         std::vector<std::string> strategies;
         std::string file;
     };
+    void name_shipped(model::PluginView& view) const;
     std::vector<std::string> folders(const std::vector<std::string>& directories, bool shipped) const;
     std::vector<std::string> balancers(const std::vector<std::string>& directories, const std::set<std::string>& wanted);
     Result<void> try_balance(const model::BalanceSpec& balance) const;

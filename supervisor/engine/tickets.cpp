@@ -14,11 +14,11 @@ void Tickets::adopt(std::map<std::string, sys::UniqueFd>& held) {
     let_go();
     const auto found = held.find(held_name);
     if (found == held.end()) return;
+    held_ = true;
     auto keys = gateway::TicketKeys::load(found->second);
     if (!keys) return log_.warning("{}; clients of TLS begin new sessions", keys.error().message());
     keys_ = *keys;
     file_ = std::move(found->second);
-    held_ = true;
 }
 
 void Tickets::let_go() {

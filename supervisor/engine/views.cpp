@@ -36,13 +36,20 @@ std::string steering_of(const model::ListenerSpec& listener, const model::Revisi
     return sockets.kernel() && can_steer(listener) ? "kernel" : "shared";
 }
 
+// Its rollover is over its time and goes on, as there is no way back or none was wanted.
+bool is_late(const Service& service) {
+    return service.rejected.revision != 0 && service.rejected.revision == service.current;
+}
+
 std::string rollout_of(const Service& service) {
     const auto replicas = wanted_replicas(service);
     const auto fresh = std::count_if(service.instances.begin(), service.instances.end(), [&](const Instance& instance) {
         return instance.revision == service.current && instance.state == InstanceState::ready;
     });
     switch (service.phase) {
-        case RolloutPhase::rolling: return fmt::format("rolling to revision {}: {} of {} ready", service.current, fresh, replicas);
+        case RolloutPhase::rolling:
+            return fmt::format("rolling to revision {}: {} of {} ready{}{}", service.current, fresh, replicas, is_late(service) ? "; " : "",
+                               is_late(service) ? service.rejected.why : "");
         case RolloutPhase::going_back: return fmt::format("going back to revision {}: {} of {} ready ({})", service.current, fresh, replicas, service.rejected.why);
         case RolloutPhase::settled: break;
     }
@@ -61,7 +68,9 @@ Tally tally_of(const Service& service) {
     Tally tally;
     for (const model::External& external : service.externals) {
         if (plan::takes_traffic(service, external)) ++tally.ready;
-        if (!external.spec.down) ++tally.wanted;
+        const model::Override* said = find_override(service, external.ordinal);
+        const bool weightless = said != nullptr && said->weight == 0U;  // it is as an operator wants it
+        if (!external.spec.down && !weightless) ++tally.wanted;
     }
     return tally;
 }
@@ -169,7 +178,7 @@ std::vector<model::ListenerView> Operator::listeners() const {
         view.state = phase;
         views.push_back(std::move(view));
     };
-    for (const auto& listener : state.configuration.listeners) add(listener, "listening");
+    for (const auto& listener : state.configuration.listeners) add(listener, plan::is_open(state, listener) ? "listening" : "closed");
     for (const auto& closing : state.counters.closing) add(closing.spec, "closing");
     return views;
 }
@@ -213,7 +222,7 @@ std::vector<model::RevisionView> Operator::revisions() const {
             for (const std::string& word : revision.spec.command) view.command += (view.command.empty() ? "" : " ") + word;
             views.push_back(std::move(view));
         }
-        if (service.rejected.revision == 0) continue;
+        if (service.rejected.revision == 0 || is_late(service)) continue;
         views.push_back({name, service.rejected.revision, service.rejected.version, "rejected", "", service.rejected.why});
     }
     return views;

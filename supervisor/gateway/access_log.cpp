@@ -1,5 +1,6 @@
 #include "gateway/access_log.h"
 
+#include <algorithm>
 #include <array>
 #include <ctime>
 
@@ -56,7 +57,7 @@ void AccessLog::add(const AccessEntry& entry, std::string_view client, std::uint
     if (lines_.size() > limits::access_log_bytes) flush();
     fmt::format_to(std::back_inserter(lines_), "{} - - [{}] \"", client, time_of(wall_now() / 1000));
     add_text(lines_, entry.request);
-    fmt::format_to(std::back_inserter(lines_), "\" {} {} \"", entry.status, sent - entry.sent_before);
+    fmt::format_to(std::back_inserter(lines_), "\" {} {} \"", entry.status, std::max(sent, entry.sent_before) - entry.sent_before);
     add_text(lines_, entry.referer);
     lines_ += "\" \"";
     add_text(lines_, entry.agent);

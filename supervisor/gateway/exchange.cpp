@@ -313,7 +313,9 @@ void Exchange::finish(bool clean) {
     const bool whole = state_ == State::answering && (body_.over() || body_.framing().kind == Kind::until_close);
     if (!whole) return fail(Fault::closed, 502);
     Link& link = *std::exchange(link_, nullptr);
-    const bool kept = clean && body_.over() && body_over_ && !link.deaf && link.out.empty() && !link.stream.posted() && !response_options_.close && pool_->has(link.endpoint) &&
+    // The end of a request that was answered before it was read.
+    if (!link.deaf) link.deaf = !link.out.settle(link.stream);
+    const bool kept = clean && body_.over() && body_over_ && !link.deaf && link.out.empty() && !response_options_.close && pool_->has(link.endpoint) &&
                       pool_->rules().proxy_protocol == model::ProxyProtocol::none;
     state_ = State::idle;
     pool_->succeeded(link.endpoint, all_.core().now, response_us_);

@@ -37,8 +37,7 @@ void Gateway::turn() {
     const auto events = core_.epoll.wait(patience());
     core_.now = monotonic_now();
     core_.totals.beat = static_cast<std::uint64_t>(core_.now);
-    for (const sys::Readiness& event : events) dispatch(event);
-    write_posted();
+    dispatch_all(events);
     // Those that had their turn and have more: after everybody else.
     tcp_.run_again();
     core_.run_again();
@@ -46,11 +45,29 @@ void Gateway::turn() {
     handoff_.flush();
     write_posted();
     if (giver_) give_some();
+    write_posted();
     core_.totals.open = open_sessions() + handoff_.open();
     for (auto& [path, log] : access_logs_) log->flush();
     tcp_.forget_ended();
     core_.forget_ended();
     left_.clear();
+}
+
+// What is posted waits neither for many others, nor for those who move much, nor for an order.
+void Gateway::dispatch_all(std::span<const sys::Readiness> events) {
+    const auto moved = [this] { return core_.totals.to_instances + core_.totals.to_clients; };
+    std::uint64_t moved_before = moved();
+    std::size_t waited = 0;
+    for (const sys::Readiness& event : events) {
+        const bool is_order = static_cast<Kind>(event.token & kind_bits) == Kind::other;
+        if (is_order || ++waited > limits::posted_writes || moved() - moved_before > limits::posted_wait_bytes) {
+            write_posted();
+            moved_before = moved();
+            waited = 1;
+        }
+        dispatch(event);
+    }
+    write_posted();
 }
 
 void Gateway::dispatch(const sys::Readiness& event) {
@@ -104,6 +121,7 @@ int Gateway::patience() const {
 
 void Gateway::on_time() {
     core_.deadlines.run(core_.now);
+    if (own_tickets_) tickets_->turn(core_.now);
     tcp_.on_time();
     http_.on_time();
     if (offer_again_ <= core_.now) offer_again();
@@ -211,12 +229,15 @@ std::vector<std::string> Gateway::closing() const {
 void Gateway::take_tickets(const model::RouteTable& table, const std::map<std::string, sys::UniqueFd>& descriptors) {
     if (const auto file = descriptors.find(model::tickets_of(table)); file != descriptors.end()) {
         auto keys = TicketKeys::load(file->second);
+        if (keys) own_tickets_ = false;
         if (keys && tickets_) *tickets_ = *keys;
         else if (keys) tickets_ = std::make_shared<TicketKeys>(*keys);
         else core_.log.error("{}; sessions of TLS that other workers began are begun anew here", keys.error().message());
     }
     const bool tls = std::any_of(table.entrances.begin(), table.entrances.end(), [](const model::Entrance& entrance) { return entrance.tls.has_value(); });
-    if (tls && !tickets_) tickets_ = std::make_shared<TicketKeys>(TicketKeys::make(core_.now));
+    if (!tls || tickets_) return;
+    tickets_ = std::make_shared<TicketKeys>(TicketKeys::make(core_.now));
+    own_tickets_ = true;
 }
 
 // What cannot be used was refused before it came here; where it is not, the one before stays in force.

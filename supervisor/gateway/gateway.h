@@ -11,6 +11,7 @@
 #include <memory>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -61,6 +62,7 @@ class Gateway {
     std::size_t open_sessions() const { return tcp_.count() + handoff_.count() + http_.count() + udp_.count() + porch_.count(); }
 
   private:
+    void dispatch_all(std::span<const sys::Readiness> events);
     void dispatch(const sys::Readiness& event);
     void write_posted();
     void tell_late(std::uint64_t token);
@@ -108,6 +110,7 @@ class Gateway {
     std::map<std::string, std::shared_ptr<AccessLog>> access_logs_;               // by path
     std::set<std::uint64_t> present_;  // endpoints of the table
     std::shared_ptr<TicketKeys> tickets_;  // of all credentials; null: there was no TLS yet
+    bool own_tickets_ = false;             // its master had none for it
     // Doors that an event of this turn may still name.
     std::vector<std::shared_ptr<Door>> left_;
     std::vector<std::pair<const sys::UniqueFd*, std::function<void()>>> watched_;

@@ -41,7 +41,10 @@ void HttpClient::on_ready(const sys::Readiness& told) {
     const sys::Readiness event = stream_.heard(told);
     readable_ = readable_ || event.readable;
     ending_ = ending_ || event.ended;
-    if (event.broken && state_ != State::between) return close(true);
+    if (event.broken) return close(true);
+    // Whether it has taken its last response decides what comes next.
+    if (stream_.posted()) on_late();
+    if (state_ == State::closed) return;
     if (event.writable && !out_.empty()) {
         const std::uint64_t before = out_.sent();
         if (!out_.flush(stream_)) return close(true);
@@ -307,8 +310,8 @@ void HttpClient::on_upgraded(const http::ResponseHead& head, Links::Parted insta
     log_request();
     plane_.core().epoll.remove(stream_.socket());
     state_ = State::closed;
-    // Where that fails, whoever goes on with it finds so.
-    static_cast<void>(out_.settle(stream_));
+    // Whoever goes on with it finds it broken.
+    if (!out_.settle(stream_)) stream_.end_output();
     Tunnel tunnel{std::move(stream_), out_.take_unsent(), std::move(instance), std::exchange(in_, {}), exchange_->pool()};
     plane_.remove(*this);
     plane_.tunnel(std::move(tunnel));
@@ -389,9 +392,9 @@ void HttpClient::close(bool broken) {
     if (exchange_ && exchange_->active()) ++plane_.core().totals.aborted;
     if (exchange_) exchange_->cancel();
     if (entry_ && !answered_) entry_->status = limits::http_client_gone;
+    // A response before this one.
+    if (!out_.settle(stream_) || !out_.room()) broken = true;
     log_request();
-    // An answer before this one.
-    static_cast<void>(stream_.settle());
     if (broken) sys::break_on_close(stream_.socket());
     stream_ = Stream();
     ++plane_.core().totals.closed;
@@ -431,6 +434,10 @@ void HttpClient::settle_deadline(bool progress) {
 }
 
 void HttpClient::on_deadline() {
+    if (stream_.posted()) {
+        on_late();
+        if (state_ == State::closed || !out_.room()) return;
+    }
     switch (static_cast<Phase>(std::exchange(phase_, none))) {
         case head: return refuse(408);
         case body:

@@ -61,8 +61,8 @@ void Links::close(Link& link) {
 
 Links::Parted Links::part(Link& link) {
     core_.epoll.remove(link.stream.socket());
-    // Where that fails, whoever goes on with it finds so.
-    static_cast<void>(link.out.settle(link.stream));
+    // Whoever goes on with it finds it broken.
+    if (!link.out.settle(link.stream)) link.stream.end_output();
     Parted parted{std::move(link.stream), link.out.take_unsent(), link.endpoint, link.counter, link.readable, link.ending};
     end(link);
     return parted;

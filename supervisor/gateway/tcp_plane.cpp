@@ -48,6 +48,8 @@ void TcpPlane::take_back(std::shared_ptr<Pool> pool, Guest guest) {
     session.pool = std::move(pool);
     session.pick = std::make_unique<Pick>(Pick{guest.address, guest.address.text, {}});
     if (session.offers >= limits::guest_offers) return give_up(session);
+    // Whose time is over has this one try, with whoever there is.
+    if (session.since + limits::upstream_wait <= core_.now) session.tried.clear();
     connect(session);
 }
 
@@ -312,7 +314,7 @@ void TcpPlane::leave() {
 
 bool TcpPlane::may_go(const Session& session) {
     const auto fits = [](const Leg& leg) { return !leg.unsent || leg.unsent->bytes.size() - leg.unsent->from <= limits::passed_bytes; };
-    return !session.client.stream.secure() && !session.refused && fits(session.client) && fits(session.upstream);
+    return !session.client.stream.secure() && !session.client.stream.posted() && !session.upstream.stream.posted() && !session.refused && fits(session.client) && fits(session.upstream);
 }
 
 bool TcpPlane::can_give() const {

@@ -272,15 +272,16 @@ void Keeper::reap_one(const sys::Ended& ended) {
         child.pidfd.reset();
         return;
     }
+    const bool checker = checker_ && checker_->pid == pid;
+    const auto master = std::find_if(state_.masters.begin(), state_.masters.end(), [pid](const auto& one) { return one.second.pid == pid; });
+    // Nor of these: what a binary that was no good has started would hold its channel for ever.
+    if (checker || master != state_.masters.end()) sys::signal_group(pid, SIGKILL);
     const int status = sys::reap(pid).status;
-    if (checker_ && checker_->pid == pid) return checker_ended(status);
-    for (auto& [generation, master] : state_.masters) {
-        if (master.pid != pid) continue;
-        // Its last words, Leave above all, were sent before it ended.
-        if (master.channel.valid()) receive(master);
-        return master_ended(generation, status);
-    }
-    // A stranger: an orphan of some child, or of pid 1.
+    // Otherwise a stranger: an orphan of some child, or of pid 1.
+    if (master == state_.masters.end()) return checker ? checker_ended(status) : void();
+    // Its last words, Leave above all, were sent before it ended.
+    if (master->second.channel.valid()) receive(master->second);
+    master_ended(master->first, status);
 }
 
 Millis Keeper::next_deadline() const {

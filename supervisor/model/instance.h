@@ -133,10 +133,11 @@ struct Instance {
     std::vector<InstanceSocket> sockets;
     std::string status_text;
     std::string last_exit;
+    std::string problem;      // why it is not ready, or was not when it was ended, as its probes and deadlines tell; empty: nothing is told
 };
 BOOST_DESCRIBE_STRUCT(Instance, (),
                       (service, ordinal, revision, state, since, deadline, ending, id, pid, started, was_ready, startup_passed,
-                       restarts, failures, weight, admin, port, killed, watchdog, sockets, status_text, last_exit))
+                       restarts, failures, weight, admin, port, killed, watchdog, sockets, status_text, last_exit, problem))
 using boost::describe::operators::operator==;
 
 inline std::string name_of(const Instance& instance) {

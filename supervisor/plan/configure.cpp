@@ -67,6 +67,7 @@ void begin_rollout(Turn& turn, Service& service, std::uint64_t to) {
     service.rollout_began = turn.now;
     service.rollout_failures = 0;
     service.rejected = {};
+    for (model::Instance& instance : service.instances) follow_settings(turn, service, instance);  // what runs of it counts by other rules
     turn.announce("rollout.started", service.name, fmt::format("to revision {}", to));
 }
 

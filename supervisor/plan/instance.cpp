@@ -10,6 +10,7 @@
 
 #include "base/check.h"
 #include "base/limits.h"
+#include "base/rollout_limits.h"
 #include "plan/places.h"
 
 namespace baton::plan {
@@ -36,6 +37,11 @@ Millis start_timeout(const ServiceSpec& spec) {
 // What must come before an instance is ready, apart from its process.
 bool waits_for_readiness(const ServiceSpec& spec) {
     return spec.readiness.type != ProbeType::none || spec.startup.type != ProbeType::none;
+}
+
+// How long one that is ready may be about to end still: of a program nobody probes, that it lives is all there is to see.
+Millis proves_after(const ServiceSpec& spec) {
+    return waits_for_readiness(spec) ? 0 : limits::started_proves;
 }
 
 void send_stop(Turn& turn, const ServiceSpec& spec, Instance& instance, int signal, Millis patience, const std::string& reason) {
@@ -65,16 +71,24 @@ void end_drained(Turn& turn, const Service& service, Instance& instance, const s
     send_stop(turn, spec, instance, 0, drain + spec.stop.kill_timeout, reason);
 }
 
+// While a rollover counts on it, it has to show that it lives; at other times it is used as soon as it is there.
+bool must_prove_itself(const Service& service, const Instance& instance) {
+    return service.phase == model::RolloutPhase::rolling && instance.revision == service.current;
+}
+
 // When a ready one will count as available.
 void arm(const Service& service, Instance& instance, Millis now) {
     if (instance.state != InstanceState::ready) return;
-    const Millis available = instance.since + spec_of(service, instance).rollout.min_ready;
+    const ServiceSpec& spec = spec_of(service, instance);
+    const Millis proven = must_prove_itself(service, instance) ? proves_after(spec) : 0;
+    const Millis available = instance.since + std::max(spec.rollout.min_ready, proven);
     instance.deadline = available > now ? available : never;
 }
 
 void become_ready(Turn& turn, const Service& service, Instance& instance, const std::string& reason) {
     become(turn, instance, InstanceState::ready, reason);
     instance.was_ready = true;
+    instance.problem.clear();
     arm(service, instance, turn.now);
 }
 
@@ -184,6 +198,7 @@ void end_hung(Turn& turn, Service& service, Instance& instance, int signal, cons
     if (instance.state != InstanceState::starting && instance.state != InstanceState::ready && instance.state != InstanceState::unready) return;
     forgive(instance, turn.now);
     instance.ending = Ending::replace_hung;
+    instance.problem = reason;
     send_stop(turn, spec, instance, signal, spec.stop.kill_timeout, reason);
 }
 
@@ -211,9 +226,11 @@ void on_ended(Turn& turn, Service& service, Instance& instance, const std::strin
     forgive(instance, turn.now);
     instance.pid = 0;
     instance.last_exit = how;
+    if (instance.ending != Ending::replace_hung) instance.problem.clear();
     if (instance.ending == Ending::remove) return become(turn, instance, InstanceState::gone, how);
     if (instance.ending == Ending::park) {
         instance.sockets.clear();
+        instance.status_text.clear();  // what it said of itself is not so any more
         return become(turn, instance, InstanceState::completed, how + ", told to stop");
     }
     if (instance.ending == Ending::restart) {
@@ -288,9 +305,11 @@ void on_probed(Turn& turn, Service& service, Instance& instance, const model::Pr
                 if (instance.deadline == never) become_ready(turn, service, instance, "readiness probe passed again");
                 return;
             }
-            if (probed.passed || instance.state != InstanceState::ready) return;
+            if (probed.passed) return;
+            instance.problem = "readiness probe failed: " + probed.why;
+            if (instance.state != InstanceState::ready) return;
             forgive(instance, turn.now);
-            return become(turn, instance, InstanceState::unready, "readiness probe failed: " + probed.why);
+            return become(turn, instance, InstanceState::unready, instance.problem);
         case model::ProbeKind::liveness:
             // Of a process that is starting, or on its way out, it says nothing.
             if (instance.state != InstanceState::ready && instance.state != InstanceState::unready) return;
@@ -313,7 +332,8 @@ void on_time(Turn& turn, Service& service, Instance& instance) {
             if (service.phase == model::RolloutPhase::rolling && instance.revision == service.current) {
                 service.rollout_failures = limits::rollout_attempts;
             }
-            return end_hung(turn, service, instance, 0, fmt::format("not ready within {}", format_duration(turn.now - instance.started)));
+            return end_hung(turn, service, instance, 0, fmt::format("not ready within {}{}{}", format_duration(turn.now - instance.started),
+                                                                    instance.problem.empty() ? "" : ": ", instance.problem));
         case InstanceState::draining: 
             return end_drained(turn, service, instance, by_workers(spec) ? "connections to it are open still, but its time is over"
                                                                                                : "somebody waits on its sockets still, but its time is over");
@@ -370,7 +390,12 @@ bool is_parked(const Instance& instance) {
     return instance.ending == Ending::park && !has_process(instance);
 }
 
+bool is_proven(const Service& service, const Instance& instance, Millis now) {
+    return instance.state == InstanceState::ready && now - instance.since >= proves_after(spec_of(service, instance));
+}
+
 bool is_available(const Service& service, const Instance& instance, Millis now) {
+    if (must_prove_itself(service, instance) && !is_proven(service, instance, now)) return false;
     return instance.state == InstanceState::ready && now - instance.since >= spec_of(service, instance).rollout.min_ready;
 }
 

@@ -39,6 +39,7 @@ Millis deadline_of(const model::Service& service, const model::Instance& instanc
 bool has_process(const model::Instance& instance);
 // An operator stopped it, and it has ended.
 bool is_parked(const model::Instance& instance);
+// It takes traffic, and did so for as long as min_ready asks; in a rollover to its revision it is proven (plan/step.h), too.
 bool is_available(const model::Service& service, const model::Instance& instance, Millis now);
 const model::ServiceSpec& spec_of(const model::Service& service, const model::Instance& instance);
 std::string describe_end(int status);

@@ -4,6 +4,7 @@
 #include <set>
 #include <utility>
 
+#include <boost/describe/enum_to_string.hpp>
 #include <fmt/core.h>
 
 #include "base/limits.h"
@@ -136,22 +137,43 @@ void go_back(Turn& turn, Service& service, const std::string& why) {
     service.rollout_failures = 0;
 }
 
+// Whether a rollover that fails is taken back by itself.
+bool goes_back(const Service& service) {
+    return service.previous != 0 && find_revision(service, service.current)->spec.rollout.auto_rollback;
+}
+
+// It goes on as it is; whoever waits for it is told.
+void tell_overdue(Turn& turn, Service& service, const std::string& why) {
+    const Revision* late = find_revision(service, service.current);
+    service.rejected = {late->number, late->digest, late->spec.version, why};
+    turn.announce("rollout.failed", service.name,
+                  fmt::format("revision {} (version \"{}\"): {}; {}, so it is tried on", late->number, late->spec.version, why,
+                              service.previous == 0 ? "there is nothing to go back to" : "auto_rollback is off"), true);
+}
+
 void judge(Turn& turn, Service& service) {
     if (service.phase != RolloutPhase::rolling) return;
-    const Revision* revision = find_revision(service, service.current);
-    if (service.previous == 0 || !revision->spec.rollout.auto_rollback) return;
+    const Millis deadline = find_revision(service, service.current)->spec.rollout.deadline;
+    const bool late = turn.now - service.rollout_began >= deadline;
+    const auto lateness = [&] { return fmt::format("not in place within {}: {}", format_duration(deadline), hindrance(service, turn.now)); };
+    if (!goes_back(service)) {
+        if (late && service.rejected.revision != service.current) tell_overdue(turn, service, lateness());
+        return;
+    }
     const bool given_up = std::any_of(service.instances.begin(), service.instances.end(), [&](const Instance& instance) {
         return instance.revision == service.current && instance.state == InstanceState::failed && !is_ending(instance) && !is_parked(instance);
     });
     if (given_up || service.rollout_failures >= limits::rollout_attempts) {
         std::string last = "it does not become ready";
         for (const Instance& instance : service.instances) {
-            if (instance.revision == service.current && !instance.last_exit.empty()) last += ": " + name_of(instance) + " " + instance.last_exit;
-            if (instance.revision == service.current && !instance.last_exit.empty()) break;
+            if (instance.revision != service.current || instance.last_exit.empty()) continue;
+            last += ": " + name_of(instance) + " " + instance.last_exit;
+            if (!instance.problem.empty()) last += " (" + instance.problem + ")";
+            break;
         }
         go_back(turn, service, last);
-    } else if (turn.now - service.rollout_began >= revision->spec.rollout.deadline) {
-        go_back(turn, service, fmt::format("not in place within {}", format_duration(revision->spec.rollout.deadline)));
+    } else if (late) {
+        go_back(turn, service, lateness());
     }
 }
 
@@ -166,6 +188,7 @@ void settle(Turn& turn, Service& service) {
     if (service.instances.size() != wanted_replicas(service)) return;
     const bool forward = service.phase == RolloutPhase::rolling;
     service.phase = RolloutPhase::settled;
+    if (service.rejected.revision == service.current) service.rejected = {};  // it was late
     turn.announce(forward ? "rollout.completed" : "rollout.returned", service.name, fmt::format("revision {} is in place", service.current));
 }
 
@@ -317,9 +340,27 @@ void reconcile(Turn& turn, Service& service) {
 }
 
 Millis rollover_deadline(const model::State& state, const Service& service) {
-    if (service.phase != RolloutPhase::rolling || service.previous == 0 || !wanted(state, service)) return never;
-    const model::RolloutSpec& rollout = find_revision(service, service.current)->spec.rollout;
-    return rollout.auto_rollback ? service.rollout_began + rollout.deadline : never;
+    if (service.phase != RolloutPhase::rolling || !wanted(state, service)) return never;
+    const bool told = service.rejected.revision == service.current;
+    if (told && !goes_back(service)) return never;
+    return service.rollout_began + find_revision(service, service.current)->spec.rollout.deadline;
+}
+
+std::string hindrance(const Service& service, Millis now) {
+    const auto tell = [](const Instance& instance) {
+        const std::string& why = instance.problem.empty() ? instance.last_exit : instance.problem;
+        return fmt::format("{} is {}{}{}", name_of(instance), boost::describe::enum_to_string(instance.state, "?"), why.empty() ? "" : ": ", why);
+    };
+    for (const Instance& instance : service.instances) {
+        if (instance.revision != service.current || is_ending(instance) || is_parked(instance) || is_done(service, instance, now)) continue;
+        if (instance.state != InstanceState::ready) return tell(instance);
+        return fmt::format("{} is ready only just now{}{}", name_of(instance), instance.last_exit.empty() ? "" : ", after one that ", instance.last_exit);
+    }
+    for (const Instance& instance : service.instances) {
+        if (instance.revision != service.current) return fmt::format("{} of revision {}", tell(instance), instance.revision);
+        if (is_ending(instance)) return tell(instance);
+    }
+    return service.instances.size() < wanted_replicas(service) ? "places are to be filled" : "";
 }
 
 }  // namespace baton::plan

@@ -37,5 +37,10 @@ bool is_open(const model::State& state, const model::ListenerSpec& listener);
 const model::Instance* find_place(const model::Service& service, std::uint32_t ordinal);
 // Instances that take traffic, whatever their revision.
 std::uint32_t ready_count(const model::Service& service);
+// It takes traffic, and where no probe tells of its readiness it has lived for `limits::started_proves`.
+bool is_proven(const model::Service& service, const model::Instance& instance, Millis now);
+// What keeps a service from being in place, in words: the first of its instances that is not as it should be,
+// and why. Empty when nothing does.
+std::string hindrance(const model::Service& service, Millis now);
 
 }  // namespace baton::plan

@@ -107,6 +107,12 @@ TEST_F(CommandLine, status_does_not_praise_what_is_ill) {
     EXPECT_EQ(document->services[0].listeners.size(), 6U);
 }
 
+TEST_F(CommandLine, status_tells_of_services_that_nobody_new_comes_to) {
+    serve("taken out");
+    const auto shown = baton({"status"});
+    EXPECT_HAS(shown.out, "\nall 2 services are as they should be; but nobody new comes to web: all it has is in drain, in maint or of weight 0\n");
+}
+
 TEST_F(CommandLine, status_shows_an_upgrade_while_it_is_on) {
     serve("handed");
     const auto shown = baton({"status"});
@@ -458,7 +464,7 @@ TEST_F(CommandLine, shutdown_is_done_when_the_supervisor_is_gone) {
     serve("lingers");
     auto finished = baton({"shutdown"});
     EXPECT_EQ(finished.status, 0) << finished.err;
-    EXPECT_HAS(finished.out, "stopping: 3 instances to end\nthe supervisor has ended\n");
+    EXPECT_HAS(finished.out, "stopping: 2 instances to end\nthe supervisor has ended\n");
     finished = start_and_kill_server({"shutdown", "--fast"})->finish();
     EXPECT_EQ(finished.status, 0) << finished.err;
     EXPECT_HAS(finished.out, "the supervisor has ended\n");

@@ -74,6 +74,13 @@ void arrange(FakeConsole& console, asio::steady_timer& later, const std::string&
         console.shown.plugins = {{"least_time", "baton.balancer/1", "", "/lib/least_time.so", "quarantined", "crashed in pick", ""}};
         console.shown.node.keeper = "silent for 12s";
     }
+    if (scenario == "taken out") {
+        console.shown.services = {{"web", "running", "2", 3, 2, 2, "proxy", "workers", "", {"a"}}, {"db", "running", "1", 1, 1, 1, "proxy", "workers", "", {"b"}}};
+        console.shown.instances = {{"web/1", "web", "ready", "2", 3, 8, 202, 0, 61'000, 1, "", "", "drain"},
+                                   {"web/2", "web", "ready", "2", 3, 9, 203, 0, 61'000, 0, "", "", "ready"},
+                                   {"db/1", "db", "ready", "1", 1, 7, 201, 0, 61'000, 1, "", "", "ready"},
+                                   {"db/2", "db", "ready", "1", 1, 7, 204, 0, 61'000, 1, "", "", "maint"}};
+    }
     if (scenario == "holds") console.script.hold = true;
     if (scenario == "committed") commit();
     if (scenario == "returned") {

@@ -418,12 +418,12 @@ TEST_F(HandOver, OneThatMayNotSendDescriptorsSleeps) {
         const Powerless powerless;
         const FewDescriptors few;
         int quick = 0;
-        for (int i = 0; i < 5; ++i) {
+        for (int i = 0; i < 8; ++i) {
             const Millis began = monotonic_now();
             waits.gateway->turn();
             if (monotonic_now() - began < limits::accept_backoff / 2) ++quick;
         }
-        EXPECT_LE(quick, 2);
+        EXPECT_LE(quick, 4) << "some were for what had happened before";
         EXPECT_FALSE(sys::receive_message(in->first)) << "this test is of no use: it may send them nevertheless";
     }
     others->second.reset();

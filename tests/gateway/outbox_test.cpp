@@ -301,5 +301,65 @@ TEST_F(Together, ClientsThatAskAheadGetEveryAnswerInItsOrder) {
     for (std::size_t i = 0; i < 2; ++i) EXPECT_TRUE(clients[i].got == expected[i]) << clients[i].got.size() << " of " << expected[i].size();
 }
 
+// Its last response and the end of what it sends are told of together, at each possible fill of its socket.
+TEST_F(Together, WhoEndsWithTheResponseGetsAllOfIt) {
+    front_ = listen_unix("ends-with-the-response");
+    begin();
+    const std::string response = "HTTP/1.1 200 OK\r\nContent-Length: 3900\r\n\r\n" + pattern(3'900);
+    std::vector<std::unique_ptr<Wire>> instances;
+    Wire* asked = nullptr;
+    const auto asks = [&](Wire& client) {
+        asked = nullptr;
+        EXPECT_TRUE(client.send("GET /x HTTP/1.1\r\nHost: a\r\n\r\n").empty());
+        turns(2);
+        if (auto instance = instance_.accept()) instances.push_back(std::move(instance));
+        turns(1);
+        for (const auto& instance : instances) {
+            instance->read();
+            if (instance->got.empty()) continue;
+            instance->got.clear();
+            asked = instance.get();
+        }
+        return asked != nullptr;
+    };
+    std::size_t unread = 0;
+    for (;; ++unread) {
+        Wire client = connect_to(front_.address);
+        std::size_t answered = 0;
+        while (answered < unread && asks(client)) {
+            EXPECT_TRUE(asked->send(response).empty());
+            turns(2);
+            ++answered;
+        }
+        if (answered < unread || !asks(client)) break;  // it takes no more
+        EXPECT_TRUE(asked->send(response).empty());
+        sys::end_output(client.socket);
+        turns(1);
+        ASSERT_TRUE(ends(client));
+        ASSERT_EQ(client.got.size(), (unread + 1) * response.size());
+    }
+    EXPECT_GT(unread, 10U);
+}
+
+// What it had asked ahead is nobody's any more.
+TEST_F(Together, WhoIsResetWithTheResponseAsksForNothingMore) {
+    begin();
+    Wire client = connect_to(front_.address);
+    const std::string request = "POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n";
+    EXPECT_TRUE(client.send(request + request).empty());
+    auto instance = accepted();
+    EXPECT_TRUE(until([&] {
+        instance->read();
+        return !instance->got.empty();
+    }));
+    instance->got.clear();
+    EXPECT_TRUE(instance->send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").empty());
+    sys::break_on_close(client.socket);
+    client.socket.reset();
+    EXPECT_TRUE(until([&] { return gateway_->totals().open == 0; }));
+    instance->read();
+    EXPECT_EQ(instance->got, "");
+}
+
 }  // namespace
 }  // namespace baton::gateway

@@ -68,6 +68,7 @@ Service full_service() {
     instance.sockets = {{"tcp4:127.0.0.1:80", 5, false}, {"unix:/run/web", 6, true}};
     instance.status_text = "serving";
     instance.last_exit = "exited 1";
+    instance.problem = "readiness probe failed: HTTP 500";
     instance.admin = AdminState::maint;
     service.instances = {instance, Instance{}};
     service.externals = {{2, full_spec().endpoints[1], 55}};

@@ -26,9 +26,9 @@ struct Request {
 
 constexpr int another_master = 503;
 
-int conclude(const Verdict& verdict, const std::string& name, bool json_output, Progress& progress) {
+int conclude(const Verdict& verdict, const std::string& name, bool json_output, Progress& progress, const char* word = "done") {
     if (verdict.succeeded) {
-        progress.success(verdict, name + ": done");
+        progress.success(verdict, fmt::format("{}: {}", name, word));
         return succeeded;
     }
     progress.pause();
@@ -180,7 +180,7 @@ int Order::operator()(const Upgrade& upgrade) const {
             const std::string left = workers_left(client_);
             if (!left.empty()) verdict.text += (verdict.text.empty() ? "done; " : "; ") + left;
         }
-        return conclude(verdict, "upgrade", json_, progress);
+        return conclude(verdict, "upgrade", json_, progress, upgrade.wait ? "done" : "begun");
     }
     if (const auto* refused = std::get_if<Refused>(&outcome)) return conclude(*refused, "upgrade", progress);
     if (const auto* unreachable = std::get_if<Unreachable>(&outcome))

@@ -187,7 +187,9 @@ Result<void> await_end(const Client& client, std::int64_t keeper, Progress& prog
             // Restarted already, by whoever watches over it.
             if (status->node.keeper_pid != keeper) return {};
             patience.renew();
-            progress.step({"stopping", fmt::format("{} instances to end", status->instances.size()), 50});
+            // Servers that somebody else runs are listed, too; nothing of them ends here.
+            const auto left = std::ranges::count_if(status->instances, [](const auto& instance) { return instance.pid != 0; });
+            progress.step({"stopping", left == 0 ? "its workers finish" : fmt::format("{} instances to end", left), 50});
         }
         if (!patience.try_again()) {
             return failed(fmt::format("the supervisor has neither ended nor answered for {}",

@@ -46,12 +46,24 @@ std::string of_services(const model::StatusView& status) {
     return fmt::format("all {} services are as they should be", status.services.size());
 }
 
+// It is to serve, and an operator has taken every one of its instances or servers out.
+bool lets_nobody_in(const model::StatusView& status, const model::ServiceView& service) {
+    const auto of_it = [&](const model::InstanceView& instance) { return instance.service == service.name; };
+    const auto is_open = [&](const model::InstanceView& instance) { return of_it(instance) && instance.admin != "drain" && instance.admin != "maint" && instance.weight > 0; };
+    const bool serves = service.state != "stopped" && service.state != "stopping";
+    return serves && std::ranges::any_of(status.instances, of_it) && std::ranges::none_of(status.instances, is_open);
+}
+
 // What is wrong beside the services.
 std::vector<std::string> other_troubles(const model::StatusView& status) {
     std::vector<std::string> troubles;
     if (!status.node.keeper.empty() && status.node.keeper != "running") {
         troubles.push_back(fmt::format("the keeper is {}: nothing can be started, and no end is noticed",
                                        harmless(status.node.keeper)));
+    }
+    for (const auto& service : status.services) {
+        if (!lets_nobody_in(status, service)) continue;
+        troubles.push_back(fmt::format("nobody new comes to {}: all it has is in drain, in maint or of weight 0", harmless(service.name)));
     }
     for (const auto& plugin : status.plugins) {
         troubles.push_back(fmt::format("strategy {} is {} and round_robin in its place (baton plugin list)",

@@ -57,6 +57,24 @@ def a_bad_one_stays_out(sandbox):
     baton.stop()
 
 
+def the_list_names_what_ships_whoever_is_the_master(sandbox):
+    baton, _, _ = balanced(sandbox, "ip_hash", workers=1)
+    ships = ["active_standby", "hash", "ip_hash", "least_connections", "least_time", "random_two", "round_robin"]
+
+    def assert_listed():
+        assert sorted(one["name"] for one in baton.get("/v1/plugins")) == ships, baton.get("/v1/plugins")
+        assert state_of(baton, "ip_hash") == {"used"}, baton.get("/v1/plugins")
+        assert "least_time" in baton.run("get", "plugin", "least_time").stdout
+    assert_listed()
+    old = baton.master()
+    old.kill()
+    baton.until(lambda: baton.single() and baton.master() != old, "another master")
+    assert_listed()
+    baton.run("plugin", "reload")
+    assert_listed()
+    baton.stop()
+
+
 def a_configuration_must_fit(sandbox):
     """A strategy that nobody has, one that is refused, options it does not know: with file and line."""
     folder = sandbox.path("plugins")
@@ -82,4 +100,4 @@ def a_configuration_must_fit(sandbox):
     baton.stop()
 
 
-main(twenty_times, a_bad_one_stays_out, a_configuration_must_fit)
+main(twenty_times, a_bad_one_stays_out, the_list_names_what_ships_whoever_is_the_master, a_configuration_must_fit)

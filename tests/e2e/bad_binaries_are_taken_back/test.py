@@ -95,6 +95,11 @@ def hangs(sandbox):
                "it did not prove itself in time")
 
 
+def leaves_a_child(sandbox):
+    # The child ignores what its parent is sent, and outlives it.
+    taken_back(sandbox, lambda s: file_of(s, "leaves", b"#!/bin/sh\nsleep 2345\n"), "it did not prove itself in time")
+
+
 def is_garbage(sandbox):
     taken_back(sandbox, lambda s: file_of(s, "garbage", b"\x7fELF" + bytes(range(256)) * 64),
                "start /.*: execute: Exec format error")
@@ -186,6 +191,6 @@ def cannot_load_the_configuration(sandbox):
     load.stop(at_least=200)
 
 
-main(exits, exits_with_success, hangs, is_garbage, is_empty, is_missing, is_a_pipe, is_not_executable,
+main(exits, exits_with_success, hangs, leaves_a_child, is_garbage, is_empty, is_missing, is_a_pipe, is_not_executable,
      cannot_load_the_configuration, crashes_after_ready, hangs_after_ready, answers_500,
      crashes_as_owner, hangs_as_owner, answers_500_as_owner)

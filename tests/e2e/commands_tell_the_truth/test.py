@@ -3,10 +3,11 @@ programs, and a message where nobody listens.
 """
 import json
 import os
+import re
 import signal
 import subprocess
 
-from baton_e2e import ask, main
+from baton_e2e import Skip, ask, main
 
 
 def tables_and_json_agree(sandbox):
@@ -60,6 +61,71 @@ def failures_say_so(sandbox):
     config.service("second", ["sleep", "1000"])
     result = baton.reload(config, check=False)
     assert result.returncode == 1 and "reload failed in phase service first: first/1: " in result.stderr, result
+
+
+def what_ends_at_once_never_was_there(sandbox):
+    """Without a probe a program is ready when it was started; but nobody is told so of one that cannot run."""
+    config = sandbox.configuration()
+    quick = {"backoff": "20ms", "backoff_max": "50ms"}
+    config.service("web", ["sleep", "1000"], replicas=2, restart=quick)
+    baton = sandbox.supervisor(config)
+    baton.await_ready("web", 2)
+    pids = baton.pids("web")
+    config["service"]["web"]["command"] = ["false"]
+    result = baton.reload(config, check=False)
+    assert result.returncode == 1 and "was taken back: it does not become ready: web/1 exited 1" in result.stderr, result
+    assert baton.pids("web") == pids
+    config["service"]["web"]["command"] = ["sleep", "1000"]
+    config.service("crash", ["false"], restart=quick)
+    for command in (["start", "crash"], ["start", "crash/1"], ["restart", "crash/1"], ["restart", "crash"], ["scale", "crash", "3"]):
+        if command == ["start", "crash"]:
+            result = baton.reload(config, check=False)
+            assert result.returncode == 1 and re.search(r"crash/1: exited 1, \d+ times in a row", result.stderr), result
+            baton.run("stop", "crash")
+        result = baton.run(*command, check=False)
+        assert result.returncode == 1 and re.search(r"crash/\d", result.stderr) and "exited 1" in result.stderr, (command, result)
+    baton.run("stop", "crash")
+    # What has done its work and may end is no failure.
+    config.service("job", ["true"], restart={"policy": "on_failure"})
+    baton.reload(config)
+    config["service"]["job"]["version"] = "2"
+    baton.reload(config)
+    baton.run("restart", "job/1")
+    assert baton.pids("web") == pids
+
+
+def a_late_one_is_named(sandbox):
+    """A command ends when the deadline does, and says who is late and why."""
+    config = sandbox.configuration()
+    late = {"readiness": {"type": "notify"}, "rollout": {"deadline": "1s", "auto_rollback": False}, "stop": {"drain_timeout": "300s"}}
+    config.service("web", ["sleep", "1000"], **late)
+    baton = sandbox.supervisor(config)
+    result = baton.run("start", "web", check=False)  # it waits for what the configuration has begun
+    assert result.returncode == 1, result
+    assert "service web: not in place within 1s: web/1 is starting (0 of 1 ready)" in result.stderr, result
+    config["service"]["web"].update(command=["sleep", "1001"], readiness={"type": "none"}, rollout={"deadline": "10m"})
+    baton.reload(config)
+    config["service"]["web"].update(late, command=["sleep", "1002"])
+    before = baton.last_event()
+    result = baton.reload(config, check=False)
+    assert result.returncode == 1 and "is not in place within 1s: web/1 is starting" in result.stderr, result
+    failed = baton.await_event("rollout.failed", after=before)
+    assert "auto_rollback is off, so it is tried on" in failed["text"], failed
+    assert "not in place within 1s" in baton.run("status").stdout
+
+
+def what_an_operator_took_out_is_told(sandbox):
+    baton, _, _ = sandbox.running_web(2)
+    assert "as it should be\n" in baton.run("status").stdout
+    if baton.service("web")["steering"] != "kernel":
+        raise Skip("nobody chooses among instances here")
+    baton.run("drain", "web/1")
+    baton.run("weight", "web/2", "0")
+    assert "nobody new comes to web: " in baton.run("status").stdout
+    baton.run("ready", "web/1")
+    assert "as it should be\n" in baton.run("status").stdout
+    baton.run("stop", "web")
+    assert baton.get("/v1/listeners")[0]["state"] == "closed", baton.get("/v1/listeners")
 
 
 def a_start_says_who_is_there(sandbox):
@@ -124,5 +190,6 @@ def nobody_listens(sandbox):
     assert result.returncode == 1 and "nowhere.sock" in result.stderr, result
 
 
-main(tables_and_json_agree, stop_and_start, failures_say_so, a_start_says_who_is_there, a_restart_outlives_a_change_of_masters,
+main(tables_and_json_agree, stop_and_start, failures_say_so, what_ends_at_once_never_was_there, a_late_one_is_named,
+     what_an_operator_took_out_is_told, a_start_says_who_is_there, a_restart_outlives_a_change_of_masters,
      nobody_listens)

@@ -68,6 +68,13 @@ def what_an_operator_says(sandbox):
     config, address = configure(sandbox, [{"address": one}, {"address": two}])
     baton = sandbox.supervisor(config)
     load = sandbox.load(address, ["new:4"])
+    # What an operator gives nothing to is as it should be; what gives nothing to anybody is told.
+    baton.run("weight", "old/1", "0")
+    assert baton.service("old")["state"] == "running" and set(ask_all(address, 20)) == {"two"}
+    baton.run("drain", "old/2")
+    assert "nobody new comes to old: " in baton.run("status").stdout
+    baton.run("ready", "old/2")
+    baton.run("weight", "old/1", "1")
     baton.run("drain", "old/1")
     assert set(ask_all(address, 20)) == {"two"}
     baton.run("weight", "old/2", "7")
@@ -157,7 +164,7 @@ def a_stop_cuts_nobody(sandbox):
         order.join(20)
         assert not order.is_alive() and baton.service("old")["state"] == "stopped"
         baton.until(lambda: refuses(address), "nobody listens")
-        baton.run("start", "old")
+        assert "0 of 0" not in baton.run("start", "old").stdout
         assert answer(connect(address)).startswith("http/1.1 200")
         baton.stop()
 

@@ -44,7 +44,8 @@ def a_new_master_that_dies_in_the_soak_is_taken_back(sandbox):
 def no_wait_returns_at_once(sandbox):
     baton, _, _ = sandbox.running_web(1)
     old = baton.master()
-    baton.run("upgrade", "--soak", "200ms", "--no-wait")
+    said = baton.run("upgrade", "--soak", "200ms", "--no-wait").stdout
+    assert "upgrade: begun" in said and "done" not in said, said
     baton.until(lambda: not old.exists, "it is carried out all the same")
     baton.await_single()
 

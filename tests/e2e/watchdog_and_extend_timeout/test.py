@@ -57,6 +57,8 @@ def status_is_shown(sandbox):
                                           "readiness": {"type": "notify"}})
     baton.until(lambda: baton.instance("web/1")["status"] == "all is well", "the status text")
     assert "all is well" in baton.run("status").stdout + baton.run("get", "instance").stdout
+    baton.run("stop", "web/1")
+    assert baton.instance("web/1")["status"] == "", "it says nothing any more"
 
 
 main(a_silent_one_is_replaced, one_that_beats_is_left_alone, one_that_never_beats_is_replaced,

@@ -55,7 +55,8 @@ class Killer:
         title = f"batond: master process (gen {generation}) {path}"
         # The channel is descriptor 3.
         only = "-P \"$(readlink /proc/$$/fd/3)\"" if self.call == "sendmsg" else ""
-        options = " ".join(map(shlex.quote, [self._options[0], "-D", *self._options[1:]]))
+        # -DD: the tracer is in a group of its own. The keeper ends what a master leaves behind in its.
+        options = " ".join(map(shlex.quote, [self._options[0], "-DD", *self._options[1:]]))
         run = f"exec -a {shlex.quote(title)} {shlex.quote(binary)}"
         text = f"""#!/bin/bash
 case $BATON_ROLE in
