@@ -9,7 +9,7 @@ import threading
 
 from baton_e2e import SERVER, main
 from baton_e2e.by_hand import listen
-from baton_e2e.web import ask_all, connect
+from baton_e2e.web import ask_all, connect, hear
 
 
 def server(sandbox, name):
@@ -105,21 +105,6 @@ def answer(client, path="/"):
     """The head of a whole answer."""
     client.sendall(f"GET {path} HTTP/1.1\r\nHost: old\r\n\r\n".encode())
     return hear(client)
-
-
-def hear(client):
-    got = b""
-    while b"\r\n\r\n" not in got:
-        more = client.recv(65536)
-        assert more, f"cut after {got!r}"
-        got += more
-    head, body = got.split(b"\r\n\r\n", 1)
-    length = next(int(line.split(b":")[1]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length"))
-    while len(body) < length:
-        more = client.recv(65536)
-        assert more, f"cut after {len(body)} of {length} bytes"
-        body += more
-    return head.decode().lower()
 
 
 def refuses(address):

@@ -7,7 +7,7 @@ import threading
 
 from baton_e2e import main
 from baton_e2e.sandbox import SERVER
-from baton_e2e.web import ask, connect
+from baton_e2e.web import ask, connect, hear
 
 
 def refused(baton, address):
@@ -84,23 +84,6 @@ def with_what_it_depends_on(sandbox):
 
 def say(client, path="/"):
     client.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
-
-
-def hear(client):
-    """A whole answer: its head and its body."""
-    client.settimeout(15)
-    got = b""
-    while b"\r\n\r\n" not in got:
-        more = client.recv(65536)
-        assert more, f"cut after {got!r}"
-        got += more
-    head, body = got.split(b"\r\n\r\n", 1)
-    length = next(int(line.split(b":")[1]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length"))
-    while len(body) < length:
-        more = client.recv(65536)
-        assert more, f"cut after {len(body)} of {length} bytes"
-        body += more
-    return head.decode().lower()
 
 
 def whoever_is_connected_is_answered(sandbox):

@@ -94,3 +94,20 @@ def identity(greeting):
     if not match:
         raise ValueError(f"not a greeting: {greeting!r}")
     return {"version": match[1], "instance": match[2], "pid": int(match[3])}
+
+
+def hear(client):
+    """The head of an answer that has come whole, in small letters."""
+    client.settimeout(15)
+    got = b""
+    while b"\r\n\r\n" not in got:
+        more = client.recv(65536)
+        assert more, f"cut after {got!r}"
+        got += more
+    head, body = got.split(b"\r\n\r\n", 1)
+    length = next(int(line.split(b":")[1]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length"))
+    while len(body) < length:
+        more = client.recv(65536)
+        assert more, f"cut after {len(body)} of {length} bytes"
+        body += more
+    return head.decode().lower()
