@@ -1,6 +1,8 @@
 #include "model/codec.h"
 
 #include <array>
+#include <cmath>
+#include <cstdlib>
 #include <map>
 #include <optional>
 #include <type_traits>
@@ -49,6 +51,11 @@ class Reader {
             boost::system::error_code ec;
             to = from.to_number<T>(ec);
             if (ec) return wrong(path, "a number in range");
+            if constexpr (std::is_floating_point_v<T>) {
+                // Boost.JSON may read a neighbour of the number that was written: of 15 digits they have the same.
+                to = std::strtod(fmt::format("{:.15g}", to).c_str(), nullptr);
+                if (!std::isfinite(to)) return wrong(path, "a number in range");
+            }
         } else if constexpr (std::is_same_v<T, std::string>) {
             if (!from.is_string()) return wrong(path, "a string");
             to = std::string(from.get_string());

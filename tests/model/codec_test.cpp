@@ -311,6 +311,17 @@ INSTANTIATE_TEST_SUITE_P(
                     Wrong{R"({"revisions":[{"spec":{"limits":[]}}]})", ".revisions[0].spec.limits"},
                     Wrong{R"({"rejected":"no"})", ".rejected"}, Wrong{R"({"name":null})", ".name"}));
 
+TEST(Codec, NumbersAreTheSameHoweverOftenTheyAreRead) {
+    for (const char* cores : {"0.1", "1.0000000000000002", "0.30000000000000004", "5.000000000000001E71", "4.9406564584124654E-320", "1E300"}) {
+        const auto once = decode<Service>(R"({"revisions":[{"spec":{"limits":{"cpu":)" + std::string(cores) + "}}}]}");
+        ASSERT_TRUE(once) << cores;
+        const auto twice = decode<Service>(encode(*once));
+        ASSERT_TRUE(twice) << cores;
+        EXPECT_EQ(once->revisions[0].spec.limits.cpu, twice->revisions[0].spec.limits.cpu) << cores;
+    }
+    EXPECT_FALSE(decode<Service>(R"({"revisions":[{"spec":{"limits":{"cpu":1.7976931348623158E308}}}]})")) << "nothing is infinite";
+}
+
 TEST(Codec, RefusesWhatIsNotJson) {
     EXPECT_FALSE(decode<Service>(""));
     EXPECT_FALSE(decode<Service>("{"));
